@@ -1,0 +1,1 @@
+"""The database of resources and jobs: tables, migrations, queries that return model values."""

@@ -1,0 +1,1 @@
+"""The overwinter command: a client of the API, and the service's starter."""

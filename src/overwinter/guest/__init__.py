@@ -1,0 +1,1 @@
+"""Talking to what runs in the guest: the QEMU guest agent behind bounded, typed calls."""

@@ -1,0 +1,1 @@
+"""The only room that imports libvirt: inventory, capture, chain commit, define, start."""

@@ -1,0 +1,1 @@
+"""Disk images: backing chains, extents, readers and writers through QEMU's own tools; no libvirt."""

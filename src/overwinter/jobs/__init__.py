@@ -1,0 +1,1 @@
+"""Durable workflows: backup, restore, protect, unprotect. The only room that ties the others together."""

@@ -1,0 +1,225 @@
+"""The one tree of errors: what can go wrong, each class with its code from the code book.
+
+The code is the stable, symbolic name users and API clients see (``UserErrorBackupOperationInProgress``);
+the code book (room ``codebook``) holds its number, general text and remedies. The message of an instance
+says what happened this time: which VM, which file, what to do.
+
+Errors cross process and database borders by pickle, so an instance is made from its message alone.
+"""
+
+from typing import ClassVar
+
+
+class OverwinterError(Exception):
+    """Base of all expected failures.
+
+    ``code`` is the symbolic code of the code book; ``http_status`` what the API answers when the error is
+    known at request time.
+    """
+
+    code: ClassVar[str] = "BackUpOperationFailed"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+# --- requests that are wrong or cannot be carried out now -------------------------------------------------
+
+
+class RequestError(OverwinterError):
+    """The request itself cannot be carried out; nothing was changed."""
+
+    code = "BadRequest"
+    http_status = 400
+
+
+class NotFound(RequestError):
+    """A named resource does not exist."""
+
+    code = "ResourceNotFound"
+    http_status = 404
+
+
+class AlreadyExists(RequestError):
+    """A resource or target that must be new exists already; it was not touched."""
+
+    code = "ResourceAlreadyExists"
+    http_status = 409
+
+
+class NotAuthenticated(RequestError):
+    """The bearer token is missing or wrong."""
+
+    code = "AuthenticationFailed"
+    http_status = 401
+
+
+class BackupOperationInProgress(RequestError):
+    """Another job for the same VM has not ended."""
+
+    code = "UserErrorBackupOperationInProgress"
+    http_status = 409
+
+
+class DatasourceNotPresent(RequestError):
+    """The VM is not actively protected."""
+
+    code = "UserErrorBcmDatasourceNotPresent"
+    http_status = 400
+
+
+class NotCancellable(RequestError):
+    """The job cannot be cancelled in its present state."""
+
+    code = "UserErrorJobNotCancellable"
+    http_status = 409
+
+
+class VaultNotEmpty(RequestError):
+    """A vault still holds items."""
+
+    code = "VaultNotEmpty"
+    http_status = 400
+
+
+# --- the VM and its guest ---------------------------------------------------------------------------------
+
+
+class HypervisorError(OverwinterError):
+    """libvirt or QEMU refused a request; the message carries their words."""
+
+    code = "UserErrorCrpReportedUserError"
+
+
+class HypervisorUnavailable(HypervisorError):
+    """libvirt cannot be reached."""
+
+    code = "HypervisorUnavailable"
+
+
+class VmNotInDesirableState(HypervisorError):
+    """The VM's state does not allow the operation."""
+
+    code = "UserErrorVmNotInDesirableState"
+    http_status = 409
+
+
+class SnapshotFailed(HypervisorError):
+    """The snapshot was not taken; the VM runs on as before."""
+
+    code = "ExtensionOperationFailedForManagedDisks"
+
+
+class RestorePointLimitReached(OverwinterError):
+    """The VM has as many restore points as allowed and clean-up could not remove any."""
+
+    code = "UserErrorRpCollectionLimitReached"
+    http_status = 409
+
+
+class DiskSizeUnsupported(OverwinterError):
+    """A disk is larger than the support profile allows."""
+
+    code = "UserErrorUnsupportedDiskSize"
+
+
+class OverlaySpaceLow(OverwinterError):
+    """The file system that would hold the overlay has too little free space."""
+
+    code = "OverlaySpaceLow"
+
+
+class GuestAgentUnavailable(OverwinterError):
+    """The guest agent does not answer."""
+
+    code = "UserErrorGuestAgentStatusUnavailable"
+
+
+class GuestCommandFailed(OverwinterError):
+    """The guest agent answered a command with an error."""
+
+    code = "GuestCommandFailed"
+
+
+class FreezeFailed(OverwinterError):
+    """The guest's file systems could not be frozen."""
+
+    code = "UserErrorFsFreezeFailed"
+
+
+class ThawUnconfirmed(OverwinterError):
+    """The guest did not confirm that it is thawed."""
+
+    code = "GuestThawUnconfirmed"
+
+
+# --- images and chains ------------------------------------------------------------------------------------
+
+
+class ImageError(OverwinterError):
+    """A disk image cannot be read, written or understood."""
+
+    code = "DiskImageUnreadable"
+
+
+class ChainUnexpected(ImageError):
+    """The backing chain is not what the catalog expects; nothing was changed."""
+
+    code = "DiskChainUnexpected"
+
+
+class BlockJobFailed(HypervisorError):
+    """A block job (commit) did not end as it should; the chain is still valid."""
+
+    code = "BlockJobFailed"
+
+
+# --- the vault --------------------------------------------------------------------------------------------
+
+
+class VaultError(OverwinterError):
+    """Base of the vault store's failures."""
+
+    code = "VaultUnavailable"
+
+
+class VaultKeyWrong(VaultError):
+    """The given key does not open the vault."""
+
+    code = "VaultKeyWrong"
+    http_status = 400
+
+
+class VaultFormatUnsupported(VaultError):
+    """The vault was written by a newer or different version and must not be touched."""
+
+    code = "VaultFormatUnsupported"
+
+
+class VaultDataCorrupt(VaultError):
+    """Stored data is damaged or was changed; the message names the object and what it touches."""
+
+    code = "VaultDataCorrupt"
+
+
+class VaultObjectMissing(VaultDataCorrupt):
+    """An object that the vault's own structure refers to is not there."""
+
+    code = "VaultObjectMissing"
+
+
+class VaultStorageFull(VaultError):
+    """The vault's storage has no space left; the vault is consistent."""
+
+    code = "VaultStorageFull"
+
+
+# --- jobs -------------------------------------------------------------------------------------------------
+
+
+class JobCancelled(OverwinterError):
+    """A person cancelled the job."""
+
+    code = "JobCancelled"

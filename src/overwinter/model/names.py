@@ -1,0 +1,40 @@
+"""Names the system gives: collections, groups, restore points, overlays, recovery points. Pure functions."""
+
+from datetime import datetime
+from uuid import UUID
+
+DEFAULT_RESOURCE_GROUP = "default"
+LOCATION = "local"
+
+#: Marks an overlay file as ours: ``<original file>.overwinter-<restore point name>``.
+OVERLAY_MARK = ".overwinter-"
+
+
+def service_resource_group(location: str, number: int = 1) -> str:
+    """Resource group made by the service for restore point collections (reference articles)."""
+    return f"AzureBackupRG_{location}_{number}"
+
+
+def collection_name(vm_name: str, number: int = 1) -> str:
+    """Name of a VM's restore point collection (reference articles)."""
+    return f"AzureBackupRG_{vm_name}_{number}"
+
+
+def restore_point_name(created: datetime) -> str:
+    """``AzureBackup_<yyyyMMdd>_<HHmmss>`` in UTC."""
+    return f"AzureBackup_{created:%Y%m%d}_{created:%H%M%S}"
+
+
+def overlay_suffix(point_id: UUID) -> str:
+    """What is put behind an original file's name to make an overlay's name; unique per restore point."""
+    return f"{OVERLAY_MARK}{point_id.hex[:12]}"
+
+
+def is_overlay(path: str) -> bool:
+    """Whether a file name is one we give to overlays."""
+    return OVERLAY_MARK in path.rsplit("/", 1)[-1]
+
+
+def recovery_point_id(created: datetime) -> str:
+    """Decimal name of a recovery point: microseconds since 1970, so that names sort by time."""
+    return str(int(created.timestamp() * 1_000_000))

@@ -1,0 +1,95 @@
+"""Restore points and recovery points: an instant of a VM, where it is kept, how consistent it is."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Consistency(StrEnum):
+    """What was really achieved when the point was taken, never what was hoped (values as in the ARM API)."""
+
+    APPLICATION = "AppConsistent"
+    FILE_SYSTEM = "FileSystemConsistent"
+    CRASH = "CrashConsistent"
+
+    def satisfies(self, required: "Consistency") -> bool:
+        """Whether this level is at least ``required``."""
+        order = [Consistency.CRASH, Consistency.FILE_SYSTEM, Consistency.APPLICATION]
+        return order.index(self) >= order.index(required)
+
+
+class Tier(StrEnum):
+    """Where a recovery point can be restored from."""
+
+    SNAPSHOT = "snapshot"
+    SNAPSHOT_AND_VAULT = "snapshot and vault"
+    VAULT = "vault"
+
+
+@dataclass(frozen=True)
+class DiskCapture:
+    """One disk within a restore point: its frozen chain, top first, and the overlay the VM went on with.
+
+    ``formats`` gives the QEMU format of each path of ``chain``. ``size`` is the virtual size in bytes.
+    """
+
+    target: str
+    lun: int
+    size: int
+    chain: tuple[str, ...]
+    formats: tuple[str, ...]
+    overlay: str
+
+
+@dataclass(frozen=True)
+class RestorePointCollection:
+    """All restore points of one VM: ``AzureBackupRG_<VM>_<n>`` in the service's own resource group."""
+
+    id: UUID
+    name: str
+    resource_group: str
+    vm_uuid: UUID
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """The snapshot tier of one instant: frozen chains on the VM's host."""
+
+    id: UUID
+    collection_id: UUID
+    name: str
+    created: datetime
+    consistency: Consistency
+    freeze_ms: int | None
+    disks: tuple[DiskCapture, ...]
+
+
+@dataclass(frozen=True)
+class RecoveryPoint:
+    """What a user restores from.
+
+    ``id`` is the decimal name the API shows. ``manifest`` names the vault's manifest once the data is there;
+    ``restore_point`` the snapshot-tier point as long as it exists. ``bytes_read`` and ``bytes_stored`` tell
+    what the transfer cost; ``incremental`` is false when at least one disk was read in full.
+    """
+
+    id: str
+    item_id: UUID
+    created: datetime
+    consistency: Consistency
+    expires: datetime | None
+    restore_point: UUID | None
+    manifest: str | None
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    incremental: bool = False
+    freeze_ms: int | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def tier(self) -> Tier:
+        """Which tiers hold the point."""
+        if self.manifest is None:
+            return Tier.SNAPSHOT
+        return Tier.VAULT if self.restore_point is None else Tier.SNAPSHOT_AND_VAULT

@@ -1,0 +1,90 @@
+"""What a virtual machine is to the backup system: identity, state, disks and their backing chains."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class PowerState(StrEnum):
+    """Power state of a domain, in the words of the compute API (``PowerState/running`` …)."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    UNKNOWN = "unknown"
+
+
+class DiskFormat(StrEnum):
+    """Image formats that can be the original file of a disk."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+class Firmware(StrEnum):
+    """Boot firmware of a VM."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+@dataclass(frozen=True)
+class ImageLayer:
+    """One image file (or block device) of a backing chain. ``format`` is a QEMU format name."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One writable disk of a VM.
+
+    ``lun`` is -1 for the operating-system disk (the first one), then 0, 1, … as in the ARM API.
+    ``chain`` runs from the image the VM writes to (top) down to the base. ``size`` is the virtual size in
+    bytes.
+    """
+
+    target: str
+    lun: int
+    size: int
+    chain: tuple[ImageLayer, ...]
+
+    @property
+    def top(self) -> ImageLayer:
+        """The image the VM writes to now."""
+        return self.chain[0]
+
+    @property
+    def base(self) -> ImageLayer:
+        """The lowest image: the VM's original file when no foreign chain lies below."""
+        return self.chain[-1]
+
+
+@dataclass(frozen=True)
+class VirtualMachine:
+    """One libvirt domain.
+
+    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it cannot cover
+    (read-only media, network disks) with the reason. ``agent_channel`` tells whether the domain defines a
+    guest-agent channel, ``agent_connected`` whether something in the guest has it open.
+    """
+
+    uuid: UUID
+    name: str
+    state: PowerState
+    persistent: bool
+    vcpus: int
+    memory_bytes: int
+    firmware: Firmware
+    disks: tuple[Disk, ...]
+    skipped_disks: tuple[tuple[str, str], ...] = ()
+    agent_channel: bool = False
+    agent_connected: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a QEMU process exists for this VM (running or paused)."""
+        return self.state not in (PowerState.STOPPED, PowerState.UNKNOWN)
