@@ -216,6 +216,15 @@ class VaultStorageFull(VaultError):
     code = "VaultStorageFull"
 
 
+# --- the service itself -----------------------------------------------------------------------------------
+
+
+class CatalogUnavailable(OverwinterError):
+    """The catalog database cannot be opened or brought up to date."""
+
+    code = "CatalogUnavailable"
+
+
 # --- jobs -------------------------------------------------------------------------------------------------
 
 

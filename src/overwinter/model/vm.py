@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from overwinter.model.errors import ChainUnexpected
+from overwinter.model.names import is_overlay
+
 
 class PowerState(StrEnum):
     """Power state of a domain, in the words of the compute API (``PowerState/running`` …)."""
@@ -58,9 +61,16 @@ class Disk:
         return self.chain[0]
 
     @property
-    def base(self) -> ImageLayer:
-        """The lowest image: the VM's original file when no foreign chain lies below."""
-        return self.chain[-1]
+    def original(self) -> ImageLayer:
+        """The VM's own image: the topmost layer that is not one of our overlays.
+
+        What lies below it is the user's (a template that other VMs share, a snapshot chain of another
+        tool): nothing of ours is ever committed there.
+        """
+        for layer in self.chain:
+            if not is_overlay(layer.path):
+                return layer
+        raise ChainUnexpected(f"Disk {self.target} consists of overlays only: {self.chain}")
 
 
 @dataclass(frozen=True)
