@@ -1,4 +1,4 @@
-"""Merges: notes of overlays being committed into the image below, so that a crash in between is accounted for."""
+"""Merges: notes of overlays being committed into the image below, written before the first byte moves."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID

@@ -62,7 +62,7 @@ def _judging(outcome: _Outcome) -> Iterator[None]:
         outcome.cancelled = True
     except OverwinterError as error:
         outcome.error = JobError(error.code, error.message)
-    except Exception as error:  # noqa: BLE001 - a defect must end the job, not leave it running for ever
+    except Exception as error:
         log.exception("unexpected error in a job")
         message = f"Unexpected {type(error).__name__}: {error}. The service's log has the details."
         outcome.error = JobError(OverwinterError.code, message)
@@ -222,9 +222,7 @@ class JobEngine(DBOSConfiguredInstance):
         now = self._runtime.clock()
         with self._runtime.catalog.transaction() as tx:
             job = job_table.get(tx, UUID(job_id))
-            job_table.finish(
-                tx, job.id, status=outcome.status, ended=now, errors=errors, properties={}
-            )
+            job_table.finish(tx, job.id, status=outcome.status, ended=now, errors=errors, properties={})
             if job.operation is JobOperation.BACKUP and job.item_id is not None:
                 point = job.properties.get("recovery_point")
                 created = None

@@ -1,4 +1,4 @@
-"""The one decision that makes increments safe: which layers of a frozen chain are new since the last transfer.
+"""The one decision that makes increments safe: which layers of a chain are new since the last transfer.
 
 A disk map in the vault is the content of some frozen layers (the track). When the chain of a new point ends
 in exactly those layers, unmodified, then the new content is the old one plus whatever the layers above
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overwinter.catalog.tracks import Track
-from overwinter.images import LayerIdentity
+from overwinter.images.identity import LayerIdentity
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ def _check_state(machine: VirtualMachine) -> None:
         )
     if not machine.disks:
         reasons = "; ".join(f"{target}: {reason}" for target, reason in machine.skipped_disks)
-        raise VmNotInDesirableState(f"{machine.name} has no disk that can be backed up ({reasons or 'none'}).")
+        raise VmNotInDesirableState(
+            f"{machine.name} has no disk that can be backed up ({reasons or 'none'})."
+        )
 
 
 def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> None:

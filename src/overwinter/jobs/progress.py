@@ -1,4 +1,4 @@
-"""Tasks of a job as they happen: begun, advanced, ended in the catalog; and the way a job learns it must stop."""
+"""Tasks of a job as they happen, written to the catalog; and how a job learns that it must stop."""
 
 import threading
 import time

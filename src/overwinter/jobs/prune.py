@@ -1,4 +1,4 @@
-"""Clean-up of the snapshot tier: expired restore points go, and overlays nobody needs merge into the original.
+"""Clean-up of the snapshot tier: expired restore points go, unneeded overlays merge into the original.
 
 What the chain must look like follows from the restore points alone: an overlay is needed exactly when some
 point's frozen chain begins directly below it. So expiry is two independent, repeatable steps: delete the
@@ -12,12 +12,12 @@ from dataclasses import replace
 from overwinter.catalog import items, merges, points, tracks
 from overwinter.catalog.merges import Merge
 from overwinter.catalog.tracks import Track
-from overwinter.images import LayerIdentity, identify
+from overwinter.images.identity import LayerIdentity, identify
 from overwinter.jobs import faults
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.names import is_overlay
-from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.point import RestorePoint
+from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.retention import expired_restore_points
 from overwinter.model.vm import Disk
@@ -120,18 +120,12 @@ def _track_after(track: Track | None, merge: Merge) -> Track | None:
 
 
 def _rebased(track: Track, base: LayerIdentity) -> tuple[dict[str, object], ...]:
-    return tuple(
-        base.to_json() if layer["path"] == base.path else layer for layer in track.layers
-    )
+    return tuple(base.to_json() if layer["path"] == base.path else layer for layer in track.layers)
 
 
-def _finish(
-    runtime: Runtime, merge: Merge, check: Callable[[], None], after: Callable[[], None]
-) -> None:
+def _finish(runtime: Runtime, merge: Merge, check: Callable[[], None], after: Callable[[], None]) -> None:
     """Carry a merge that was noted to its end; every part may run again."""
-    runtime.hypervisor.merge(
-        merge.vm_uuid, merge.target, overlay=merge.overlay, base=merge.base, check=check
-    )
+    runtime.hypervisor.merge(merge.vm_uuid, merge.target, overlay=merge.overlay, base=merge.base, check=check)
     faults.place("merge.done")
     with runtime.catalog.transaction() as tx:
         merges.complete(tx, merge)

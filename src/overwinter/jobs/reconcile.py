@@ -25,6 +25,8 @@ def thaw_interrupted(runtime: Runtime) -> None:
                 GuestAgent(runtime.hypervisor, machine.uuid).ensure_thawed()
                 log.warning("guest thawed after an interrupted snapshot", vm=capture.vm_name)
         except GuestAgentUnavailable as error:
-            log.warning("no agent to thaw an interrupted snapshot with", vm=capture.vm_name, reason=error.message)
+            log.warning(
+                "no agent to thaw an interrupted snapshot with", vm=capture.vm_name, reason=error.message
+            )
         except OverwinterError as error:
             log.error("guest could not be thawed", vm=capture.vm_name, code=error.code, reason=error.message)

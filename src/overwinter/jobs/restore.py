@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid5
 
-from overwinter.catalog import items, points, vaults
 from overwinter.catalog import jobs as job_table
+from overwinter.catalog import points, vaults
 from overwinter.catalog.points import MachineState
 from overwinter.hypervisor import rewrite_for_restore
-from overwinter.images import cluster_size, create_image, open_frozen, open_writer, virtual_size
-from overwinter.images import sync_directory
+from overwinter.images.reader import open_frozen
+from overwinter.images.writer import create_image, open_writer, sync
 from overwinter.jobs import faults
 from overwinter.jobs.progress import TaskReporter, task
+from overwinter.jobs.restored_disk import restored_disk
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import AlreadyExists, NotFound, RequestError
 from overwinter.model.job import CREATE_VM, RESTORE_DISKS, Job
-from overwinter.model.point import DiskCapture, PointDisk, RecoveryPoint
+from overwinter.model.point import DiskCapture, PointDisk
 from overwinter.model.vm import DiskFormat, ImageLayer
 from overwinter.vault import Manifest, VaultStore
 
@@ -124,8 +125,8 @@ class _Source:
 
     def copy(self, disk: PointDisk, path: Path, reporter: TaskReporter) -> None:
         """Write one disk into the new image ``path``; zero ranges stay holes."""
-        create_image(path, disk.format, disk.size, cluster_size=disk.cluster_size)
-        with open_writer(path, disk.format) as writer:
+        create_image(str(path), disk.format, disk.size, cluster_size=disk.cluster_size)
+        with open_writer(str(path), disk.format) as writer:
             if self.manifest is None:
                 self._copy_chain(self.captures[disk.target], writer.write, reporter)
             else:
@@ -162,21 +163,7 @@ def disks_of(manifest: Manifest | None, captures: tuple[DiskCapture, ...]) -> tu
             PointDisk(disk.target, disk.lun, disk.map.size, DiskFormat(disk.format), disk.cluster_size)
             for disk in manifest.disks
         )
-    return tuple(
-        PointDisk(
-            capture.target,
-            capture.lun,
-            capture.size,
-            restore_format(capture.original),
-            cluster_size(capture.original),
-        )
-        for capture in captures
-    )
-
-
-def restore_format(original: ImageLayer) -> DiskFormat:
-    """The format a disk is restored in: raw stays raw, every other format becomes qcow2."""
-    return DiskFormat.RAW if original.format == DiskFormat.RAW else DiskFormat.QCOW2
+    return tuple(restored_disk(capture) for capture in captures)
 
 
 def write(runtime: Runtime, job_id: UUID) -> None:
@@ -184,7 +171,7 @@ def write(runtime: Runtime, job_id: UUID) -> None:
     job = _job(runtime, job_id)
     target, source = Target.from_job(job), _Source(runtime, job)
     check_target(runtime, target, source.disks)
-    files = _files(job, target, source)
+    files = _files(target, source)
     with task(runtime, job_id, RESTORE_DISKS, total=sum(disk.size for disk in source.disks)) as reporter:
         remove_partial(runtime, job_id)
         try:
@@ -199,7 +186,7 @@ def write(runtime: Runtime, job_id: UUID) -> None:
     faults.place("restore.written")
 
 
-def _files(job: Job, target: Target, source: _Source) -> dict[Path, bytes]:
+def _files(target: Target, source: _Source) -> dict[Path, bytes]:
     """The small files of a restore beside the disks."""
     files: dict[Path, bytes] = {}
     if target.vm_name is None:
@@ -237,11 +224,11 @@ def publish(runtime: Runtime, job_id: UUID) -> None:
         try:
             os.link(partial, final)
         except FileExistsError as error:
-            if not os.path.samefile(partial, final):
+            if not partial.samefile(final):
                 raise AlreadyExists(f"{final} appeared during the restore and was not touched.") from error
         partial.unlink()
         faults.place("restore.published-one")
-    sync_directory(target.directory)
+    sync(str(target.directory))
 
 
 def create_machine(runtime: Runtime, job_id: UUID) -> None:

@@ -75,12 +75,12 @@ class Service:
     def guest_view(self, vm: VirtualMachine) -> GuestView:
         """What the guest says of itself; bounded in time, never raises for a silent guest."""
         if not vm.is_active:
-            return GuestView(message="The VM is not running.")
+            return _silent("The VM is not running.")
         agent = GuestAgent(self._runtime.hypervisor, vm.uuid)
         try:
             info, system = agent.info(), agent.os_info()
         except OverwinterError as error:
-            return GuestView(message=error.message)
+            return _silent(error.message)
         return GuestView(
             agent_ready=True,
             agent_version=info.version,
@@ -130,7 +130,7 @@ class Service:
         create_vault(vault.url, KeySource.new_key_file(key_file), vault_id=vault_id).close()
         with self._runtime.catalog.transaction() as tx:
             vaults.insert(tx, vault)
-            for policy in default_policies(vault_id):
+            for policy in default_policies(vault_id, uuid4):
                 policies.put(tx, policy)
         return vault
 
@@ -273,7 +273,9 @@ class Service:
         """The disks a recovery point holds."""
         with self._runtime.catalog.transaction() as tx:
             vault = vaults.get_by_id(tx, item.vault_id)
-            taken = None if point.restore_point is None else points.find_restore_point(tx, point.restore_point)
+            taken = (
+                None if point.restore_point is None else points.find_restore_point(tx, point.restore_point)
+            )
         if taken is not None:
             return restore.disks_of(None, taken.disks)
         if point.manifest is None:
@@ -352,3 +354,9 @@ class Service:
             tasks=tuple(Task(name) for name in wanted),
             parameters=parameters,
         )
+
+
+def _silent(reason: str) -> GuestView:
+    return GuestView(
+        agent_ready=False, agent_version=None, os_name=None, os_version=None, hostname=None, message=reason
+    )

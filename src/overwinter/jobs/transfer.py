@@ -1,4 +1,4 @@
-"""The task "Transfer data to vault": the frozen disks of a restore point become a recovery point in the vault.
+"""The task "Transfer data to vault": a restore point's frozen disks become a recovery point in the vault.
 
 It reads frozen files, never the guest, so the guest may stop, start or be gone meanwhile. Order of writes:
 
@@ -19,17 +19,20 @@ from overwinter.catalog import items, points, tracks, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.points import MachineState
 from overwinter.catalog.tracks import Track
-from overwinter.images import FrozenDisk, LayerIdentity, cluster_size, identify, open_frozen
+from overwinter.images.frozen import FrozenDisk
+from overwinter.images.identity import LayerIdentity, identify
+from overwinter.images.reader import open_frozen
 from overwinter.jobs import faults
 from overwinter.jobs.increment import Increment, decide
 from overwinter.jobs.progress import TaskReporter, task
+from overwinter.jobs.restored_disk import restored_disk
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import ChainUnexpected, NotFound, VaultDataCorrupt
 from overwinter.model.extent import Extent
 from overwinter.model.job import TRANSFER_DATA, JobError
 from overwinter.model.point import DiskCapture, RestorePoint
 from overwinter.model.protection import ProtectedItem
-from overwinter.model.vm import DiskFormat, ImageLayer
+from overwinter.model.vm import ImageLayer
 from overwinter.vault import DiskMap, Manifest, ManifestDisk, Session, VaultStore
 
 
@@ -90,6 +93,8 @@ def _opened(capture: DiskCapture, track: Track | None, store: VaultStore) -> Ite
 
 
 def _extents(source: _Source) -> Iterator[Extent]:
+    if source.increment.depth == 0:
+        return iter(())
     return source.disk.extents(source.increment.depth)
 
 
@@ -160,13 +165,9 @@ def _store_full(session: Session, source: _Source) -> DiskMap:
 
 def _manifest_disk(source: _Source, disk_map: DiskMap) -> ManifestDisk:
     """How the disk is remade at a restore: in the format of the VM's own image, not of our overlay."""
-    original = source.capture.original
+    disk = restored_disk(source.capture)
     return ManifestDisk(
-        target=source.capture.target,
-        lun=source.capture.lun,
-        format=DiskFormat(original.format),
-        cluster_size=cluster_size(original),
-        map=disk_map,
+        target=disk.target, lun=disk.lun, format=disk.format, cluster_size=disk.cluster_size, map=disk_map
     )
 
 
@@ -175,8 +176,8 @@ def _check_untouched(source: _Source) -> None:
     for before in source.layers:
         if identify(before.path) != before:
             raise ChainUnexpected(
-                f"{before.path} was changed by another program while it was backed up. Nothing was committed. "
-                "Find the program that writes to the disk images of this VM, then back up again."
+                f"{before.path} was changed by another program while it was backed up. Nothing was committed."
+                " Find the program that writes to the disk images of this VM, then back up again."
             )
 
 

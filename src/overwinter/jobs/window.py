@@ -25,9 +25,7 @@ class WindowResult:
     warnings: tuple[JobError, ...] = ()
 
 
-def run(
-    agent: GuestAgent, guard: Callable[[], FreezeGuard], snapshot: Callable[[], None]
-) -> WindowResult:
+def run(agent: GuestAgent, guard: Callable[[], FreezeGuard], snapshot: Callable[[], None]) -> WindowResult:
     """Freeze the guest, take the snapshot, thaw.
 
     A guest that cannot be frozen still gets its snapshot: crash-consistent, with a warning that says so. The
