@@ -43,6 +43,16 @@ class DiskCapture:
 
 
 @dataclass(frozen=True)
+class PointDisk:
+    """One disk as a recovery point holds it: ``size`` is the virtual size in bytes, ``format`` a QEMU name."""
+
+    target: str
+    lun: int
+    size: int
+    format: str
+
+
+@dataclass(frozen=True)
 class RestorePointCollection:
     """All restore points of one VM: ``AzureBackupRG_<VM>_<n>`` in the service's own resource group."""
 
