@@ -62,7 +62,7 @@ def error_classes(root: type[errors.OverwinterError]) -> Iterator[type[errors.Ov
         yield from error_classes(child)
 
 
-@pytest.mark.parametrize("kind", error_classes(errors.OverwinterError), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(error_classes(errors.OverwinterError)), ids=lambda kind: kind.__name__)
 def test_every_error_is_in_the_book(kind: type[errors.OverwinterError]) -> None:
     assert book.find(kind.code) is not None
 

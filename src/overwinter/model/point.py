@@ -44,7 +44,7 @@ class DiskCapture:
 
 @dataclass(frozen=True)
 class PointDisk:
-    """One disk as a recovery point holds it: ``size`` is the virtual size in bytes, ``format`` a QEMU name."""
+    """One disk as a recovery point holds it: ``size`` is the virtual size in bytes."""
 
     target: str
     lun: int

@@ -39,3 +39,32 @@ class Policy:
     daily_retention_days: int
     required_consistency: Consistency
     document: dict[str, object]
+
+
+def daily_document(
+    *, instant_days: int, daily_days: int, required_consistency: Consistency, run_at: str = "02:30"
+) -> dict[str, object]:
+    """ARM ``properties`` of a standard policy: one backup a day at ``run_at`` (HH:MM, UTC).
+
+    Only the time of day of the schedule counts; the date in front of it is ARM's way of writing a time.
+    """
+    times = [f"2026-01-01T{run_at}:00Z"]
+    return {
+        "backupManagementType": "AzureIaasVM",
+        "policyType": PolicyType.V1.value,
+        "timeZone": "UTC",
+        "instantRpRetentionRangeInDays": instant_days,
+        "schedulePolicy": {
+            "schedulePolicyType": "SimpleSchedulePolicy",
+            "scheduleRunFrequency": "Daily",
+            "scheduleRunTimes": times,
+        },
+        "retentionPolicy": {
+            "retentionPolicyType": "LongTermRetentionPolicy",
+            "dailySchedule": {
+                "retentionTimes": times,
+                "retentionDuration": {"count": daily_days, "durationType": "Days"},
+            },
+        },
+        "overwinter": {"requiredConsistency": required_consistency.value},
+    }
