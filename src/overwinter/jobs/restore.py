@@ -8,7 +8,7 @@ Nothing that exists is overwritten. Three steps, each repeatable after a crash:
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -78,7 +78,7 @@ class Target:
         )
 
 
-def check_target(runtime: Runtime, target: Target, disks: tuple[PointDisk, ...]) -> None:
+def check_target(runtime: Runtime, target: Target, disks: Sequence[PointDisk]) -> None:
     """Refuse a restore whose target exists or cannot be written, before anything is done.
 
     Raises AlreadyExists, RequestError.

@@ -269,22 +269,23 @@ class Service:
         with self._runtime.catalog.transaction() as tx:
             return points.get_recovery_point(tx, item.id, point_id)
 
-    def point_disks(self, item: ProtectedItem, point: RecoveryPoint) -> tuple[PointDisk, ...]:
-        """The disks a recovery point holds."""
+    def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
+        """The disks a recovery point holds. Raises NotFound when its data is gone."""
         with self._runtime.catalog.transaction() as tx:
+            item = _existing(items.find_by_id(tx, point.item_id))
             vault = vaults.get_by_id(tx, item.vault_id)
             taken = (
                 None if point.restore_point is None else points.find_restore_point(tx, point.restore_point)
             )
         if taken is not None:
-            return restore.disks_of(None, taken.disks)
+            return list(restore.disks_of(None, taken.disks))
         if point.manifest is None:
             raise NotFound(f"Recovery point {point.id} has no data any more.")
-        return restore.disks_of(self._runtime.vaults.open(vault).manifest(UUID(point.manifest)), ())
+        manifest = self._runtime.vaults.open(vault).manifest(UUID(point.manifest))
+        return list(restore.disks_of(manifest, ()))
 
     def restore_as_vm(
         self,
-        item: ProtectedItem,
         point: RecoveryPoint,
         *,
         vm_name: str,
@@ -298,15 +299,16 @@ class Service:
                 "at most 64, a letter or digit first."
             )
         target = Target(directory or self._runtime.settings.images, vm_name, vm_name, start)
-        return self._restore(item, point, target)
+        return self._restore(point, target)
 
-    def restore_disks(self, item: ProtectedItem, point: RecoveryPoint, *, directory: Path) -> Job:
+    def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:
         """Restore the disks into a directory. Raises AlreadyExists when a file is taken, RequestError."""
-        target = Target(directory, f"{item.vm_name}-{point.id}", None, start=False)
-        return self._restore(item, point, target)
+        return self._restore(point, Target(directory, f"recovery-point-{point.id}", None, start=False))
 
-    def _restore(self, item: ProtectedItem, point: RecoveryPoint, target: Target) -> Job:
-        restore.check_target(self._runtime, target, self.point_disks(item, point))
+    def _restore(self, point: RecoveryPoint, target: Target) -> Job:
+        restore.check_target(self._runtime, target, self.manifest_disks(point))
+        with self._runtime.catalog.transaction() as tx:
+            item = _existing(items.find_by_id(tx, point.item_id))
         return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
 
     # --- jobs ---------------------------------------------------------------------------------------------
@@ -354,6 +356,12 @@ class Service:
             tasks=tuple(Task(name) for name in wanted),
             parameters=parameters,
         )
+
+
+def _existing(item: ProtectedItem | None) -> ProtectedItem:
+    if item is None:
+        raise NotFound("The recovery point's item was deleted.")
+    return item
 
 
 def _silent(reason: str) -> GuestView:
