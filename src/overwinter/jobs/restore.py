@@ -115,7 +115,7 @@ class _Source:
         self.manifest: Manifest | None = None
         if self.point.manifest is not None:
             self.store: VaultStore = runtime.vaults.open(vault)
-            self.manifest = self.store.manifest(UUID(self.point.manifest))
+            self.manifest = self.store.manifest(self.point.manifest)
             self.state = MachineState(self.manifest.domain_xml, self.manifest.nvram)
 
     @property

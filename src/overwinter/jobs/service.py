@@ -281,7 +281,7 @@ class Service:
             return list(restore.disks_of(None, taken.disks))
         if point.manifest is None:
             raise NotFound(f"Recovery point {point.id} has no data any more.")
-        manifest = self._runtime.vaults.open(vault).manifest(UUID(point.manifest))
+        manifest = self._runtime.vaults.open(vault).manifest(point.manifest)
         return list(restore.disks_of(manifest, ()))
 
     def restore_as_vm(

@@ -59,7 +59,7 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         state = points.machine_state(tx, point.id)
         known = tracks.of_item(tx, item.id)
     store = runtime.vaults.open(vault)
-    manifest = store.find_manifest(point.id)
+    manifest = store.find_manifest(str(point.id))
     warnings: tuple[JobError, ...] = ()
     with ExitStack() as stack:
         sources: list[_Source] = []
@@ -118,7 +118,7 @@ def _store(
             _check_untouched(source)
         faults.place("transfer.stored")
         manifest = Manifest(
-            point_id=point.id,
+            point_id=str(point.id),
             vm_uuid=item.vm_uuid,
             vm_name=item.vm_name,
             created=point.created,
@@ -167,7 +167,12 @@ def _manifest_disk(source: _Source, disk_map: DiskMap) -> ManifestDisk:
     """How the disk is remade at a restore: in the format of the VM's own image, not of our overlay."""
     disk = restored_disk(source.capture)
     return ManifestDisk(
-        target=disk.target, lun=disk.lun, format=disk.format, cluster_size=disk.cluster_size, map=disk_map
+        target=disk.target,
+        lun=disk.lun,
+        size=disk.size,
+        format=disk.format,
+        cluster_size=disk.cluster_size,
+        map=disk_map,
     )
 
 
