@@ -1,0 +1,139 @@
+"""One run of tests or of the demo: its name, its directory, and clean-up after runs that were killed.
+
+A run holds a lock on a file in its directory for as long as its process lives. A directory whose lock can be
+taken belongs to a dead run: its domains, processes and files are removed by whoever comes next.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import libvirt
+
+#: Every domain and every directory of a run carries its id behind this prefix.
+DOMAIN_PREFIX = "owtest-"
+DIRECTORY_PREFIX = "overwinter-tests-"
+
+#: QEMU runs as its own user, so its images lie where every user may go.
+BASE = Path("/var/tmp")
+
+#: Held while runs are made or swept, so that a run half made is not taken for a dead one.
+SWEEP_LOCK = Path("/run/overwinter-tests.lock")
+
+#: Every process started within a run inherits this variable and can thus be found after the run was killed.
+RUN_VARIABLE = "OVERWINTER_TEST_RUN"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A living run."""
+
+    id: str
+
+    @property
+    def directory(self) -> Path:
+        """Holds every file of the run."""
+        return BASE / f"{DIRECTORY_PREFIX}{self.id}"
+
+    @property
+    def lock(self) -> Path:
+        """Locked as long as the run's process lives."""
+        return self.directory / "lock"
+
+    def domain_name(self, name: str) -> str:
+        """The full name of a domain of this run; only domains named so are cleaned up."""
+        return f"{DOMAIN_PREFIX}{self.id}-{name}"
+
+
+@contextmanager
+def begin_run(connection: libvirt.virConnect) -> Iterator[Run]:
+    """A run of this process. Sweeps dead runs first; removes its own domains, processes and files at the end."""
+    run = Run(uuid4().hex[:8])
+    with _locked(SWEEP_LOCK):
+        _sweep(connection)
+        run.directory.mkdir(mode=0o755)
+        lock = run.lock.open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    os.environ[RUN_VARIABLE] = run.id
+    try:
+        yield run
+    finally:
+        del os.environ[RUN_VARIABLE]
+        _remove(run.id, connection)
+        lock.close()
+
+
+def sweep_leftovers(connection: libvirt.virConnect) -> None:
+    """Remove everything that runs left behind whose process is dead."""
+    with _locked(SWEEP_LOCK):
+        _sweep(connection)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(connection: libvirt.virConnect) -> None:
+    seen = {path.name.removeprefix(DIRECTORY_PREFIX) for path in BASE.glob(f"{DIRECTORY_PREFIX}*")}
+    for domain in connection.listAllDomains():
+        if domain.name().startswith(DOMAIN_PREFIX):
+            seen.add(domain.name().removeprefix(DOMAIN_PREFIX).partition("-")[0])
+    for run_id in seen:
+        if not _is_alive(Run(run_id)):
+            _remove(run_id, connection)
+
+
+def _is_alive(run: Run) -> bool:
+    """Whether some process holds the run's lock; a run without a directory is dead."""
+    try:
+        with run.lock.open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _remove(run_id: str, connection: libvirt.virConnect) -> None:
+    """Remove domains first, then the processes, the directory last: as long as it exists others find the rest."""
+    run = Run(run_id)
+    for domain in connection.listAllDomains():
+        if domain.name().startswith(run.domain_name("")):
+            remove_domain(domain)
+    for process in _processes_of(run_id):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    shutil.rmtree(run.directory, ignore_errors=True)
+
+
+def remove_domain(domain: libvirt.virDomain) -> None:
+    """Destroy and undefine a domain with everything libvirt keeps about it; its disk files stay."""
+    if domain.isActive():
+        domain.destroy()
+    if domain.isPersistent():
+        domain.undefineFlags(
+            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        )
+
+
+def _processes_of(run_id: str) -> Iterator[int]:
+    """Processes that were started within a run, except the caller."""
+    mark = f"{RUN_VARIABLE}={run_id}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            pid = int(environment.parent.name)
+            if pid != os.getpid() and mark in environment.read_bytes().split(b"\0"):
+                yield pid
