@@ -5,10 +5,10 @@ from uuid import UUID
 
 from overwinter.catalog import items, points, policies
 from overwinter.catalog import jobs as job_table
-from overwinter.guest import GuestAgent
+from overwinter.guest.agent import GuestAgent
+from overwinter.hypervisor import inventory
 from overwinter.jobs import prune
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.settings import OVERLAY_RESERVE_BYTES
 from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
@@ -46,10 +46,9 @@ def item_and_policy(runtime: Runtime, job_id: UUID) -> tuple[ProtectedItem, Poli
 def check(runtime: Runtime, job_id: UUID) -> Prepared:
     """All checks before the freeze. Raises the first failing one's error; the VM was not touched."""
     item, policy = item_and_policy(runtime, job_id)
-    machine = runtime.hypervisor.machine(str(item.vm_uuid))
+    machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
     _check_state(machine)
     _check_restore_points(runtime, item, policy)
-    runtime.hypervisor.check_overlay_space(machine, minimum_bytes=OVERLAY_RESERVE_BYTES)
     return _check_agent(runtime, machine, policy)
 
 

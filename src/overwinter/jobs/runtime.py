@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from overwinter.catalog.database import Catalog
-from overwinter.hypervisor import Hypervisor
+from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs.settings import Settings
 from overwinter.jobs.vault_stores import VaultStores
 

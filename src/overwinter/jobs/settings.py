@@ -4,12 +4,16 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from overwinter.hypervisor.connection import DEFAULT_URI
+
 DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
 DEFAULT_IMAGES = Path("/var/lib/libvirt/images")
-DEFAULT_HYPERVISOR = "qemu:///system"
 
 #: A guest may stay frozen at most this long; the guard thaws it then (brief, section 6: below VSS's 10 s).
 FREEZE_HARD_STOP_S = 8.0
+
+#: Seconds the agent may take to freeze: within the hard stop.
+FREEZE_TIMEOUT_S = 6
 
 #: Least free space of the file system that gets the overlay.
 OVERLAY_RESERVE_BYTES = 1 << 30
@@ -26,7 +30,7 @@ class Settings:
 
     directory: Path = DEFAULT_DIRECTORY
     images: Path = DEFAULT_IMAGES
-    hypervisor: str = DEFAULT_HYPERVISOR
+    hypervisor: str = DEFAULT_URI
     database: str | None = None
     host: str = field(default_factory=socket.gethostname)
 

@@ -18,21 +18,25 @@ from overwinter.catalog import captures, items, points
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
 from overwinter.catalog.points import MachineState
-from overwinter.guest import FreezeGuard, GuestAgent
-from overwinter.hypervisor import CapturePlan
+from overwinter.guest.agent import GuestAgent
+from overwinter.guest.guard import FreezeGuard
+from overwinter.hypervisor import inventory
+from overwinter.hypervisor.capture import Capture as CaptureMethod
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.overlay_capture import OverlayCapture
+from overwinter.hypervisor.state import VmState, read_state
 from overwinter.jobs import faults, window
 from overwinter.jobs.preflight import Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.settings import FREEZE_HARD_STOP_S
+from overwinter.jobs.settings import FREEZE_HARD_STOP_S, OVERLAY_RESERVE_BYTES
 from overwinter.jobs.window import WindowResult
 from overwinter.model import names
-from overwinter.model.errors import FreezeFailed
+from overwinter.model.errors import FreezeFailed, OverwinterError
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem
-from overwinter.model.vm import VirtualMachine
 
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
@@ -54,70 +58,67 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         capture = captures.of_job(tx, job_id)
     if done is not None:
         return Snapshot(UUID(str(done)), prepared.warnings)
+    method: CaptureMethod = OverlayCapture(runtime.hypervisor)
     with task(runtime, job_id, TAKE_SNAPSHOT):
-        machine = runtime.hypervisor.machine(str(item.vm_uuid))
-        state = MachineState(runtime.hypervisor.domain_xml(item.vm_uuid), None)
-        if capture is not None:
-            result = _after_crash(runtime, capture)
-            if result is not None:
-                return _record(runtime, job_id, item, policy, capture, state, result, prepared)
-        return _capture(runtime, job_id, item, policy, machine, state, prepared)
+        if capture is not None and (interrupted := _after_crash(runtime, method, capture)) is not None:
+            state = read_state(runtime.hypervisor, item.vm_uuid)
+            return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
+        machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+        plan = method.plan(machine, uuid4(), None)
+        capture = Capture(plan.point_id, job_id, machine.uuid, machine.name, runtime.clock(), plan.disks)
+        with runtime.catalog.transaction() as tx:
+            captures.insert(tx, capture)
+        faults.place("snapshot.noted")
+        result, state = _capture(runtime, method, plan, capture, freeze=prepared.freeze)
+        faults.place("snapshot.taken")
+        return _record(runtime, job_id, item, policy, capture, state, result, prepared)
 
 
-def _after_crash(runtime: Runtime, capture: Capture) -> WindowResult | None:
+def _after_crash(runtime: Runtime, method: CaptureMethod, capture: Capture) -> WindowResult | None:
     """What became of an interrupted capture; None when no snapshot was taken and all traces are gone."""
-    plan = CapturePlan(capture.id, capture.vm_uuid, capture.disks)
-    if runtime.hypervisor.was_taken(plan):
+    plan = CapturePlan(capture.vm_uuid, capture.id, capture.disks, excluded=())
+    if method.was_taken(plan):
         message = "The service was interrupted while it took the snapshot, so the point is crash-consistent."
         return WindowResult(Consistency.CRASH, None, (JobError(FreezeFailed.code, message),))
-    runtime.hypervisor.discard(plan)
-    with runtime.catalog.transaction() as tx:
-        captures.delete(tx, capture.id)
+    _forget(runtime, method, plan)
     return None
 
 
-def _capture(
-    runtime: Runtime,
-    job_id: UUID,
-    item: ProtectedItem,
-    policy: Policy,
-    machine: VirtualMachine,
-    state: MachineState,
-    prepared: Prepared,
-) -> Snapshot:
-    point_id = uuid4()
-    plan = runtime.hypervisor.plan_capture(machine, point_id)
-    capture = Capture(point_id, job_id, machine.uuid, machine.name, runtime.clock(), plan.disks)
+def _forget(runtime: Runtime, method: CaptureMethod, plan: CapturePlan) -> None:
+    method.discard(plan)
     with runtime.catalog.transaction() as tx:
-        captures.insert(tx, capture)
-    faults.place("snapshot.noted")
-    nvram: list[bytes | None] = []
+        captures.delete(tx, plan.point_id)
+
+
+def _capture(
+    runtime: Runtime, method: CaptureMethod, plan: CapturePlan, capture: Capture, *, freeze: bool
+) -> tuple[WindowResult, VmState]:
+    """Prepare, freeze, take, thaw. Raises only when no snapshot was taken and nothing is left of it."""
+    states: list[VmState] = []
 
     def snapshot() -> None:
-        runtime.hypervisor.take(plan)
-        nvram.append(runtime.hypervisor.nvram(machine.uuid))
+        method.take(plan)
+        states.append(read_state(runtime.hypervisor, capture.vm_uuid))
 
     try:
-        if prepared.freeze:
-            agent = GuestAgent(runtime.hypervisor, machine.uuid)
-            result = window.run(agent, lambda: _guard(runtime, machine), snapshot)
+        method.prepare(plan, OVERLAY_RESERVE_BYTES)
+        if freeze:
+            agent = GuestAgent(runtime.hypervisor, capture.vm_uuid)
+            result = window.run(agent, lambda: _guard(runtime, capture.vm_uuid), snapshot)
         else:
             snapshot()
             result = WindowResult(Consistency.CRASH, None)
-    except BaseException:
-        # The note may go only when it is certain that no domain uses the overlays; else start-up decides.
-        if not runtime.hypervisor.was_taken(plan):
-            runtime.hypervisor.discard(plan)
-            with runtime.catalog.transaction() as tx:
-                captures.delete(tx, capture.id)
-        raise
-    faults.place("snapshot.taken")
-    state = MachineState(state.domain_xml, nvram[0])
-    return _record(runtime, job_id, item, policy, capture, state, result, prepared)
+    except OverwinterError as error:
+        if not method.was_taken(plan):
+            _forget(runtime, method, plan)
+            raise
+        # The VM writes to the overlays: the point exists, whatever went wrong around it.
+        result = WindowResult(Consistency.CRASH, None, (JobError(error.code, error.message),))
+    return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
 
 
-def _guard(runtime: Runtime, machine: VirtualMachine) -> FreezeGuard:
-    return FreezeGuard.start(runtime.settings.hypervisor, machine.uuid, hard_stop_s=FREEZE_HARD_STOP_S)
+def _guard(runtime: Runtime, vm_uuid: UUID) -> FreezeGuard:
+    return FreezeGuard.start(runtime.settings.hypervisor, vm_uuid, hard_stop_s=FREEZE_HARD_STOP_S)
 
 
 def _record(
@@ -126,7 +127,7 @@ def _record(
     item: ProtectedItem,
     policy: Policy,
     capture: Capture,
-    state: MachineState,
+    state: VmState,
     result: WindowResult,
     prepared: Prepared,
 ) -> Snapshot:
@@ -163,7 +164,7 @@ def _record(
             freeze_ms=result.freeze_ms,
             disks=capture.disks,
         )
-        points.insert_restore_point(tx, restore_point, state)
+        points.insert_restore_point(tx, restore_point, MachineState(state.xml, state.nvram))
         captures.delete(tx, capture.id)
         shown: dict[str, object] = {
             RESTORE_POINT: str(capture.id),

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from overwinter.catalog import settings as facts
 from overwinter.catalog.database import Catalog
-from overwinter.hypervisor import Hypervisor
+from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import engine, reconcile
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.service import Service

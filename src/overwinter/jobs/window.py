@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from overwinter.guest import FreezeGuard, GuestAgent
+from overwinter.guest.agent import GuestAgent
+from overwinter.guest.guard import FreezeGuard
 from overwinter.jobs import faults
-from overwinter.jobs.settings import FREEZE_HARD_STOP_S
+from overwinter.jobs.settings import FREEZE_HARD_STOP_S, FREEZE_TIMEOUT_S
 from overwinter.model.errors import FreezeFailed, GuestAgentUnavailable, GuestCommandFailed
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
@@ -35,8 +36,8 @@ def run(agent: GuestAgent, guard: Callable[[], FreezeGuard], snapshot: Callable[
     with guard():
         begun = time.monotonic()
         try:
-            frozen = agent.freeze()
-        except (FreezeFailed, GuestCommandFailed, GuestAgentUnavailable) as error:
+            agent.freeze(FREEZE_TIMEOUT_S)
+        except (FreezeFailed, GuestAgentUnavailable) as error:
             agent.ensure_thawed()
             return _crash_consistent(snapshot, error.code, f"The guest could not be frozen: {error.message}")
         faults.place("window.frozen")
@@ -44,11 +45,8 @@ def run(agent: GuestAgent, guard: Callable[[], FreezeGuard], snapshot: Callable[
             snapshot()
             faults.place("window.snapshot-taken")
         finally:
-            thawed = agent.ensure_thawed()
+            thawed = _thaw(agent)
             elapsed_ms = round((time.monotonic() - begun) * 1000)
-    if frozen < 1:
-        message = "The guest agent froze no file system, so the point is crash-consistent."
-        return WindowResult(Consistency.CRASH, elapsed_ms, (JobError(FreezeFailed.code, message),))
     if thawed < 1:
         message = (
             "The guest was thawed before the snapshot was confirmed (hard stop "
@@ -56,6 +54,16 @@ def run(agent: GuestAgent, guard: Callable[[], FreezeGuard], snapshot: Callable[
         )
         return WindowResult(Consistency.CRASH, elapsed_ms, (JobError(FreezeFailed.code, message),))
     return WindowResult(Consistency.FILE_SYSTEM, elapsed_ms)
+
+
+def _thaw(agent: GuestAgent) -> int:
+    """Thaw, confirmed. Returns how many file systems were still frozen when the thaw came."""
+    try:
+        still_frozen = agent.thaw()
+    except (GuestAgentUnavailable, GuestCommandFailed):
+        still_frozen = 0
+    agent.ensure_thawed()
+    return still_frozen
 
 
 def _crash_consistent(snapshot: Callable[[], None], code: str, message: str) -> WindowResult:
