@@ -20,7 +20,7 @@ class Track:
     item_id: UUID
     target: str
     size: int
-    layers: tuple[dict[str, object], ...]
+    layers: tuple[dict[str, str | int], ...]
     map_root: str
     chunk_size: int
 

@@ -12,15 +12,22 @@ from dataclasses import replace
 from overwinter.catalog import items, merges, points, tracks
 from overwinter.catalog.merges import Merge
 from overwinter.catalog.tracks import Track
+from overwinter.hypervisor import inventory
+from overwinter.hypervisor.limits import MergeLimits
+from overwinter.hypervisor.merge import merge_lowest
 from overwinter.images.identity import LayerIdentity, identify
 from overwinter.jobs import faults
 from overwinter.jobs.runtime import Runtime
+from overwinter.model.errors import JobCancelled
 from overwinter.model.names import is_overlay
 from overwinter.model.point import RestorePoint
 from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.retention import expired_restore_points
 from overwinter.model.vm import Disk
+
+#: One merge copies at most what the guest wrote in a few days; a merge that takes longer never ends.
+MERGE_TIMEOUT_S = 4 * 3600.0
 
 
 def expire(
@@ -57,7 +64,7 @@ def merge_unneeded(runtime: Runtime, item: ProtectedItem, check: Callable[[], No
     while True:
         with runtime.catalog.transaction() as tx:
             existing = points.restore_points_of(tx, item.vm_uuid)
-        machine = runtime.hypervisor.machine(str(item.vm_uuid))
+        machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
         candidates = [pair for disk in machine.disks if (pair := _lowest_unneeded(disk, existing))]
         if not candidates:
             return
@@ -119,14 +126,23 @@ def _track_after(track: Track | None, merge: Merge) -> Track | None:
     return replace(track, layers=tuple(x.to_json() for x in layers if x.path != merge.overlay))
 
 
-def _rebased(track: Track, base: LayerIdentity) -> tuple[dict[str, object], ...]:
+def _rebased(track: Track, base: LayerIdentity) -> tuple[dict[str, str | int], ...]:
     return tuple(base.to_json() if layer["path"] == base.path else layer for layer in track.layers)
 
 
 def _finish(runtime: Runtime, merge: Merge, check: Callable[[], None], after: Callable[[], None]) -> None:
     """Carry a merge that was noted to its end; every part may run again."""
-    runtime.hypervisor.merge(merge.vm_uuid, merge.target, overlay=merge.overlay, base=merge.base, check=check)
+    limits = MergeLimits(timeout_s=MERGE_TIMEOUT_S, cancelled=lambda: _wants_stop(check))
+    merge_lowest(runtime.hypervisor, merge.vm_uuid, merge.target, merge.overlay, limits)
     faults.place("merge.done")
     with runtime.catalog.transaction() as tx:
         merges.complete(tx, merge)
     after()
+
+
+def _wants_stop(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except JobCancelled:
+        return True
+    return False

@@ -7,7 +7,8 @@ merges and half-written restores are finished by the jobs themselves, which run 
 import structlog
 
 from overwinter.catalog import captures
-from overwinter.guest import GuestAgent
+from overwinter.guest.agent import GuestAgent
+from overwinter.hypervisor import inventory
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import GuestAgentUnavailable, OverwinterError
 
@@ -20,7 +21,7 @@ def thaw_interrupted(runtime: Runtime) -> None:
         open_captures = captures.every(tx)
     for capture in open_captures:
         try:
-            machine = runtime.hypervisor.machine(str(capture.vm_uuid))
+            machine = inventory.machine(runtime.hypervisor, capture.vm_uuid)
             if machine.is_active and machine.agent_channel:
                 GuestAgent(runtime.hypervisor, machine.uuid).ensure_thawed()
                 log.warning("guest thawed after an interrupted snapshot", vm=capture.vm_name)

@@ -16,7 +16,9 @@ from uuid import UUID, uuid5
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog import points, vaults
 from overwinter.catalog.points import MachineState
-from overwinter.hypervisor import rewrite_for_restore
+from overwinter.hypervisor import inventory
+from overwinter.hypervisor.define import define, start
+from overwinter.hypervisor.restore_xml import rewrite_for_restore
 from overwinter.images.reader import open_frozen
 from overwinter.images.writer import create_image, open_writer, sync
 from overwinter.jobs import faults
@@ -87,7 +89,7 @@ def check_target(runtime: Runtime, target: Target, disks: Sequence[PointDisk]) -
         raise RequestError(f"The target directory must be an absolute path, not {target.directory}.")
     if not target.directory.is_dir():
         raise RequestError(f"The target directory {target.directory} does not exist. Create it first.")
-    if target.vm_name is not None and runtime.hypervisor.exists(target.vm_name):
+    if target.vm_name is not None and _exists(runtime, target.vm_name):
         raise AlreadyExists(
             f"A VM named {target.vm_name} exists already and was not touched. Choose another name."
         )
@@ -240,21 +242,29 @@ def create_machine(runtime: Runtime, job_id: UUID) -> None:
     source = _Source(runtime, job)
     with task(runtime, job_id, CREATE_VM):
         machine_uuid = uuid5(job.id, target.vm_name)
-        if not runtime.hypervisor.exists(str(machine_uuid)):
+        if not _exists(runtime, machine_uuid):
             definition = rewrite_for_restore(
                 source.state.domain_xml,
                 name=target.vm_name,
                 uuid=machine_uuid,
-                disks={disk.target: (target.disk(disk), disk.format) for disk in source.disks},
-                nvram=target.nvram if source.state.nvram is not None else None,
-                random=os.urandom,
+                disks={disk.target: ImageLayer(str(target.disk(disk)), disk.format) for disk in source.disks},
+                nvram=str(target.nvram) if source.state.nvram is not None else None,
+                random_bytes=os.urandom,
             )
-            runtime.hypervisor.define(definition)
+            define(runtime.hypervisor, definition)
         faults.place("restore.defined")
         if target.start:
-            runtime.hypervisor.start(machine_uuid)
+            start(runtime.hypervisor, machine_uuid)
 
 
 def _job(runtime: Runtime, job_id: UUID) -> Job:
     with runtime.catalog.transaction() as tx:
         return job_table.get(tx, job_id)
+
+
+def _exists(runtime: Runtime, name_or_uuid: str | UUID) -> bool:
+    try:
+        inventory.machine(runtime.hypervisor, name_or_uuid)
+    except NotFound:
+        return False
+    return True

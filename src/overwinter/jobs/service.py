@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
-from overwinter.guest import GuestAgent
+from overwinter.guest.agent import GuestAgent
+from overwinter.hypervisor import inventory
 from overwinter.jobs import restore
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.restore import Target
@@ -47,7 +48,7 @@ from overwinter.vault import KeySource, create_vault
 #: Vault names as the reference articles allow them: 2–50 characters, a letter first.
 _VAULT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,49}")
 
-_TASKS = {
+_TASKS: dict[JobOperation, tuple[str, ...]] = {
     JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
     JobOperation.RESTORE: (RESTORE_DISKS, CREATE_VM),
 }
@@ -66,11 +67,11 @@ class Service:
 
     def machines(self) -> list[VirtualMachine]:
         """All VMs of the host."""
-        return self._runtime.hypervisor.machines()
+        return inventory.machines(self._runtime.hypervisor)
 
     def machine(self, name: str) -> VirtualMachine:
         """One VM by name or UUID. Raises NotFound."""
-        return self._runtime.hypervisor.machine(name)
+        return inventory.machine(self._runtime.hypervisor, name)
 
     def guest_view(self, vm: VirtualMachine) -> GuestView:
         """What the guest says of itself; bounded in time, never raises for a silent guest."""
@@ -86,7 +87,7 @@ class Service:
             agent_version=info.version,
             os_name=system.name,
             os_version=system.version,
-            hostname=system.hostname,
+            hostname=None,
             message="Guest Agent is running",
         )
 
@@ -256,7 +257,7 @@ class Service:
                 f"{item.vm_name} is not actively protected. Protect it first: "
                 f"overwinter protect {item.vm_name} --vault VAULT"
             )
-        self._runtime.hypervisor.machine(str(item.vm_uuid))
+        inventory.machine(self._runtime.hypervisor, item.vm_uuid)
         return self._start(item, JobOperation.BACKUP, {"expires": expires and expires.isoformat()})
 
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:

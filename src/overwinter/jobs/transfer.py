@@ -27,6 +27,7 @@ from overwinter.jobs.increment import Increment, decide
 from overwinter.jobs.progress import TaskReporter, task
 from overwinter.jobs.restored_disk import restored_disk
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.transferred import Transferred
 from overwinter.model.errors import ChainUnexpected, NotFound, VaultDataCorrupt
 from overwinter.model.extent import Extent
 from overwinter.model.job import TRANSFER_DATA, JobError
@@ -59,7 +60,7 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         state = points.machine_state(tx, point.id)
         known = tracks.of_item(tx, item.id)
     store = runtime.vaults.open(vault)
-    manifest = store.find_manifest(str(point.id))
+    manifest = _committed(store, point.id)
     warnings: tuple[JobError, ...] = ()
     with ExitStack() as stack:
         sources: list[_Source] = []
@@ -75,13 +76,20 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
     return warnings
 
 
+def _committed(store: VaultStore, point_id: UUID) -> Manifest | None:
+    try:
+        return store.manifest(str(point_id))
+    except NotFound:
+        return None
+
+
 @contextmanager
 def _opened(capture: DiskCapture, track: Track | None, store: VaultStore) -> Iterator[_Source]:
     layers = tuple(identify(path) for path in capture.chain)
     increment = decide(track, size=capture.size, chunk_size=store.chunk_size, chain=layers)
     parent = None
     if increment.depth is not None and track is not None:
-        parent = DiskMap(size=track.size, root=track.map_root, chunk_size=track.chunk_size)
+        parent = DiskMap(size=track.size, root=bytes.fromhex(track.map_root), chunk_size=track.chunk_size)
     chain = [ImageLayer(*layer) for layer in zip(capture.chain, capture.formats, strict=True)]
     with open_frozen(chain) as disk:
         if disk.size != capture.size:
@@ -126,12 +134,12 @@ def _store(
             disks=tuple(disks),
             domain_xml=state.domain_xml,
             nvram=state.nvram,
-            properties={
-                "layers": {s.capture.target: [layer.to_json() for layer in s.layers] for s in sources},
-                "bytes_read": session.stats.bytes_read,
-                "bytes_stored": session.stats.bytes_stored,
-                "incremental": incremental,
-            },
+            properties=Transferred(
+                layers={source.capture.target: source.layers for source in sources},
+                bytes_read=session.stats.bytes_read,
+                bytes_stored=session.stats.bytes_stored,
+                incremental=incremental,
+            ).to_properties(),
         )
         session.commit(manifest)
     return manifest, tuple(warnings)
@@ -189,14 +197,21 @@ def _check_untouched(source: _Source) -> None:
 def _record(
     runtime: Runtime, job_id: UUID, item: ProtectedItem, point: RestorePoint, manifest: Manifest
 ) -> None:
-    properties = manifest.properties
-    layers: dict[str, list[dict[str, object]]] = properties["layers"]
+    done = Transferred.of(manifest)
     with runtime.catalog.transaction() as tx:
         found = points.recovery_point_of(tx, point.id)
         if found is None:
             raise NotFound(f"The recovery point of {item.vm_name} is gone from the catalog.")
-        figures = {key: properties[key] for key in ("bytes_read", "bytes_stored", "incremental")}
-        points.put_recovery_point(tx, replace(found, manifest=str(point.id), **figures))
+        points.put_recovery_point(
+            tx,
+            replace(
+                found,
+                manifest=manifest.point_id,
+                bytes_read=done.bytes_read,
+                bytes_stored=done.bytes_stored,
+                incremental=done.incremental,
+            ),
+        )
         tracks.delete(tx, item.id)
         for disk in manifest.disks:
             tracks.put(
@@ -205,9 +220,14 @@ def _record(
                     item_id=item.id,
                     target=disk.target,
                     size=disk.map.size,
-                    layers=tuple(layers[disk.target]),
-                    map_root=disk.map.root,
+                    layers=tuple(layer.to_json() for layer in done.layers[disk.target]),
+                    map_root=disk.map.root.hex(),
                     chunk_size=disk.map.chunk_size,
                 ),
             )
+        figures: dict[str, object] = {
+            "bytes_read": done.bytes_read,
+            "bytes_stored": done.bytes_stored,
+            "incremental": done.incremental,
+        }
         job_table.set_properties(tx, job_id, figures)
