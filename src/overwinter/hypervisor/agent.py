@@ -7,7 +7,12 @@ import libvirt
 import libvirt_qemu
 
 from overwinter.hypervisor.connection import Hypervisor, translate
-from overwinter.model.errors import GuestAgentUnavailable, GuestCommandFailed
+from overwinter.model.errors import (
+    GuestAgentUnavailable,
+    GuestCommandFailed,
+    HypervisorUnavailable,
+    NotFound,
+)
 
 #: A guest may answer at most this much. libvirt itself gives up at 10 MiB.
 MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -37,13 +42,9 @@ def agent_command(
             words = error.get_error_message() or ""
             if _ANSWERED_WITH_ERROR in words:
                 raise GuestCommandFailed(f"the guest agent refused {name}: {words}") from error
-            translated = translate(error)
-            if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_XML_RPC) or isinstance(
-                translated, GuestAgentUnavailable
-            ):
-                raise translated from error
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                raise translated from error
+            failure = translate(error)
+            if isinstance(failure, GuestAgentUnavailable | HypervisorUnavailable | NotFound):
+                raise failure from error
             raise GuestAgentUnavailable(f"the guest agent did not carry out {name}: {words}") from error
     return _returned(str(reply), name)
 

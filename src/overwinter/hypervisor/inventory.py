@@ -45,6 +45,13 @@ def machine(hypervisor: Hypervisor, name_or_uuid: str | UUID) -> VirtualMachine:
         return _machine(domain)
 
 
+def power_state(hypervisor: Hypervisor, vm_uuid: UUID) -> PowerState:
+    """Power state alone, without looking at disks. Raises NotFound, HypervisorUnavailable."""
+    with hypervisor.domain(vm_uuid) as domain:
+        state, reason = domain.state()
+        return _power_state(state, reason, active=bool(domain.isActive()))
+
+
 def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     xml = chain.live_xml(domain)
     root = domain_xml.parse(xml)
