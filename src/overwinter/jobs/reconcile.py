@@ -7,10 +7,11 @@ merges and half-written restores are finished by the jobs themselves, which run 
 import structlog
 
 from overwinter.catalog import captures
-from overwinter.guest.agent import GuestAgent
+from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor import inventory
 from overwinter.jobs.runtime import Runtime
-from overwinter.model.errors import GuestAgentUnavailable, OverwinterError
+from overwinter.jobs.window import THAW_TIMEOUT_S
+from overwinter.model.errors import OverwinterError
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +24,7 @@ def thaw_interrupted(runtime: Runtime) -> None:
         try:
             machine = inventory.machine(runtime.hypervisor, capture.vm_uuid)
             if machine.is_active and machine.agent_channel:
-                GuestAgent(runtime.hypervisor, machine.uuid).ensure_thawed()
+                ensure_thawed(runtime.hypervisor, machine.uuid, THAW_TIMEOUT_S)
                 log.warning("guest thawed after an interrupted snapshot", vm=capture.vm_name)
-        except GuestAgentUnavailable as error:
-            log.warning(
-                "no agent to thaw an interrupted snapshot with", vm=capture.vm_name, reason=error.message
-            )
         except OverwinterError as error:
             log.error("guest could not be thawed", vm=capture.vm_name, code=error.code, reason=error.message)

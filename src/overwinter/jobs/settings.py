@@ -9,12 +9,6 @@ from overwinter.hypervisor.connection import DEFAULT_URI
 DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
 DEFAULT_IMAGES = Path("/var/lib/libvirt/images")
 
-#: A guest may stay frozen at most this long; the guard thaws it then (brief, section 6: below VSS's 10 s).
-FREEZE_HARD_STOP_S = 8.0
-
-#: Seconds the agent may take to freeze: within the hard stop.
-FREEZE_TIMEOUT_S = 6
-
 #: Least free space of the file system that gets the overlay.
 OVERLAY_RESERVE_BYTES = 1 << 30
 

@@ -18,8 +18,6 @@ from overwinter.catalog import captures, items, points
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
 from overwinter.catalog.points import MachineState
-from overwinter.guest.agent import GuestAgent
-from overwinter.guest.guard import FreezeGuard
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.capture import CapturePlan
@@ -29,7 +27,7 @@ from overwinter.jobs import faults, window
 from overwinter.jobs.preflight import Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.settings import FREEZE_HARD_STOP_S, OVERLAY_RESERVE_BYTES
+from overwinter.jobs.settings import OVERLAY_RESERVE_BYTES
 from overwinter.jobs.window import WindowResult
 from overwinter.model import names
 from overwinter.model.errors import FreezeFailed, OverwinterError
@@ -103,8 +101,7 @@ def _capture(
     try:
         method.prepare(plan, OVERLAY_RESERVE_BYTES)
         if freeze:
-            agent = GuestAgent(runtime.hypervisor, capture.vm_uuid)
-            result = window.run(agent, lambda: _guard(runtime, capture.vm_uuid), snapshot)
+            result = window.run(runtime.hypervisor, capture.vm_uuid, snapshot)
         else:
             snapshot()
             result = WindowResult(Consistency.CRASH, None)
@@ -115,10 +112,6 @@ def _capture(
         # The VM writes to the overlays: the point exists, whatever went wrong around it.
         result = WindowResult(Consistency.CRASH, None, (JobError(error.code, error.message),))
     return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
-
-
-def _guard(runtime: Runtime, vm_uuid: UUID) -> FreezeGuard:
-    return FreezeGuard.start(runtime.settings.hypervisor, vm_uuid, hard_stop_s=FREEZE_HARD_STOP_S)
 
 
 def _record(
