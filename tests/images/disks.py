@@ -16,6 +16,7 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 TIB = 1 << 40
+CLUSTER = 64 * KIB
 
 
 @dataclass(frozen=True)
@@ -167,3 +168,17 @@ def machine_writing_to(layer: ImageLayer) -> Iterator[None]:
         daemon.stdin.close()
         daemon.stdout.close()
         Path(socket).unlink(missing_ok=True)
+
+
+def servers_of(path: str) -> list[int]:
+    """Process ids of the qemu-nbd that serve ``path``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words.startswith(b"qemu-nbd") and path.encode() in words and state != "Z":
+            found.append(int(entry.name))
+    return found

@@ -7,21 +7,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overwinter.images import hostmap, mapped
 from overwinter.images.chain import read_chain
 from overwinter.images.frozen import FrozenDisk
+from overwinter.images.hostmap import WINDOW
+from overwinter.images.mapped import MAP_AFTER, MappedDisk
 from overwinter.images.reader import open_frozen
+from overwinter.images.served import ServedDisk
 from overwinter.model.errors import ImageError
 from overwinter.model.extent import Extent
 from overwinter.model.vm import ImageLayer
 
 from .disks import (
+    CLUSTER,
     GIB,
     KIB,
     MIB,
@@ -35,10 +40,9 @@ from .disks import (
     make_base,
     make_overlay,
     run,
+    servers_of,
     wait_until,
 )
-
-CLUSTER = 64 * KIB
 
 
 def read(disk: FrozenDisk, offset: int, length: int) -> bytes:
@@ -75,14 +79,24 @@ def allowed(plans: Sequence[LayerPlan], depth: int, size: int) -> bytearray:
     return marks
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from(["raw", "qcow2"]), st.lists(layer_plans(), min_size=1, max_size=5), st.randoms())
-def test_reads_and_increments_against_a_model(base: str, plans: list[LayerPlan], random: object) -> None:
+def open_mapped_at_once(chain: Sequence[ImageLayer]) -> FrozenDisk:
+    return MappedDisk(chain, map_after=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(["raw", "qcow2"]),
+    st.lists(layer_plans(), min_size=1, max_size=5),
+    st.sampled_from([open_frozen, ServedDisk, open_mapped_at_once]),
+)
+def test_reads_and_increments_against_a_model(
+    base: str, plans: list[LayerPlan], opener: Callable[[Sequence[ImageLayer]], FrozenDisk]
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         chain, views = build(Path(directory), base, plans)
         assert read_chain(chain[0].path, chain[0].format) == chain
         truth, size = views[0], len(views[0])
-        with open_frozen(chain) as disk:
+        with opener(chain) as disk:
             assert disk.size == size
             assert read(disk, 0, size) == truth
 
@@ -181,13 +195,50 @@ def test_last_sector_of_an_odd_raw_file(tmp_path: Path) -> None:
             assert sum(extent.length for extent in disk.extents(None)) >= 1000
 
 
-def test_compressed_clusters(tmp_path: Path) -> None:
+def test_compressed_and_plain_clusters_mixed(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
-    plain.write_bytes(b"abcdefgh" * (MIB // 8) + os.urandom(MIB))
-    packed = str(tmp_path / "packed")
-    run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", str(plain), packed)
-    with open_frozen((ImageLayer(packed, "qcow2"),)) as disk:
-        assert read(disk, 0, disk.size) == plain.read_bytes()
+    truth = b"abcdefgh" * (MIB // 8) + os.urandom(MIB) + bytes(MIB) + b"abcdefgh" * (MIB // 8)
+    plain.write_bytes(truth)
+    packed = ImageLayer(str(tmp_path / "packed"), "qcow2")
+    run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", str(plain), packed.path)
+    top = make_overlay(tmp_path / "top", packed)
+    change(top, Change("write", MIB // 2, CLUSTER, 1))
+    truth = truth[: MIB // 2] + b"\x01" * CLUSTER + truth[MIB // 2 + CLUSTER :]
+    with open_mapped_at_once((top, packed)) as disk:
+        assert read(disk, 0, disk.size) == truth
+        for offset in range(0, disk.size - 100_001, 77_777):
+            assert read(disk, offset, 100_001) == truth[offset : offset + 100_001]
+
+
+def test_reading_across_the_windows_of_the_map(tmp_path: Path) -> None:
+    layer = make_base(tmp_path / "disk", "qcow2", 12 * WINDOW + MIB)
+    for number in range(1, 13):
+        change(layer, Change("write", number * WINDOW - CLUSTER, 2 * CLUSTER, number))
+    with open_mapped_at_once((layer,)) as disk:
+        for number in [*range(1, 13), 1, 12]:
+            truth = bytes(CLUSTER) + bytes([number]) * 2 * CLUSTER + bytes(CLUSTER)
+            assert read(disk, number * WINDOW - 2 * CLUSTER, 4 * CLUSTER) == truth
+
+
+def test_a_window_in_crumbs_is_left_to_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = make_base(tmp_path / "disk", "qcow2", MIB)
+    change(layer, Change("write", 0, CLUSTER, 1), Change("write", 3 * CLUSTER, CLUSTER, 2))
+    monkeypatch.setattr(hostmap, "LONGEST_ANSWER", 10)
+    with open_mapped_at_once((layer,)) as disk:
+        assert read(disk, 0, 4 * CLUSTER) == b"\x01" * CLUSTER + bytes(2 * CLUSTER) + b"\x02" * CLUSTER
+
+
+def test_only_bulk_reads_ask_for_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = mapped.MapWindow
+    monkeypatch.setattr(mapped, "MapWindow", lambda *arguments: asked.append(1) or real(*arguments))
+    layer = make_base(tmp_path / "disk", "qcow2", 2 * MAP_AFTER)
+    with open_frozen((layer,)) as disk:
+        read(disk, 0, MAP_AFTER - 1)
+        assert not asked
+        read(disk, 0, 1)
+        read(disk, 0, MAP_AFTER)
+        assert len(asked) == 1
 
 
 def test_many_threads_read_at_once(tmp_path: Path) -> None:
@@ -253,23 +304,6 @@ def test_a_file_that_became_shorter_is_named_with_the_offset(tmp_path: Path, bas
         else:
             with pytest.raises(ImageError, match=rf"{base.path} at offset {disk.size}"):
                 read(disk, disk.size, CLUSTER)  # behind the end: QEMU refuses
-
-
-def children(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
-def servers_of(path: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes()
-            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words.startswith(b"qemu-nbd") and path.encode() in words and state != "Z":
-            found.append(int(entry.name))
-    return found
 
 
 def test_close_ends_the_server(tmp_path: Path) -> None:
