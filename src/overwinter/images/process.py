@@ -15,34 +15,27 @@ from typing import IO
 
 _MOTHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qemu-programs")
 
-#: ``LISTEN_PID`` completes systemd's socket activation: it must be the child's own process id.
-_SCRIPT = 'test "$PPID" = "$0" || exit 1; LISTEN_PID=$$; export LISTEN_PID; exec "$@"'
+_STAY = 'test "$PPID" = "$0" || exit 1; '
+
+#: systemd's socket activation: descriptor 3, and the child's own process id as proof that it is meant.
+_LISTEN = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$; export LISTEN_FDS LISTEN_PID; "
 
 
 def start(
-    command: Sequence[str], *, stdout: int, stderr: int | IO[bytes], listen: int | None = None
+    command: Sequence[str], *, stdout: int, stderr: int | IO[bytes], listener: int | None = None
 ) -> "subprocess.Popen[bytes]":
     """Start ``command``; it is killed when this process ends, however it ends.
 
-    ``listen`` is a listening socket to hand over by socket activation (it becomes descriptor 3).
+    ``listener`` is a listening socket to hand over by socket activation.
     """
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    script = _SCRIPT
-    keep: tuple[int, ...] = ()
-    if listen is not None:
-        environment["LISTEN_FDS"] = "1"
-        keep = (listen,)
-        if listen != 3:
-            script = f"exec 3<&{listen} {listen}<&-; " + script
-    wrapped = ["setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", script, str(os.getpid()), *command]
+    script = _STAY + (_LISTEN if listener is not None else "") + 'exec "$@"'
     return _MOTHER.submit(
         subprocess.Popen,
-        wrapped,
-        stdin=subprocess.DEVNULL,
+        ["setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", script, str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL if listener is None else listener,
         stdout=stdout,
         stderr=stderr,
-        env=environment,
-        pass_fds=keep,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
     ).result()
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from overwinter.images.frozen import FrozenDisk
+from overwinter.images.mapped import MappedDisk
 from overwinter.images.rawfile import RawDisk
-from overwinter.images.served import ServedDisk
 from overwinter.images.spec import chain_node
 from overwinter.model.vm import DiskFormat, ImageLayer
 
@@ -18,4 +18,4 @@ def open_frozen(chain: Sequence[ImageLayer]) -> FrozenDisk:
     chain_node(chain)  # states early, with clear words, what is no chain
     if len(chain) == 1 and chain[0].format == DiskFormat.RAW:
         return RawDisk(chain[0].path)
-    return ServedDisk(chain)
+    return MappedDisk(chain)

@@ -54,7 +54,7 @@ class NbdServer:
         with _listener() as (listener, dial):
             dialled = [dial() for _ in range(CONNECTIONS)]
             self._process = process.start(
-                command, stdout=subprocess.DEVNULL, stderr=self._log, listen=listener.fileno()
+                command, stdout=subprocess.DEVNULL, stderr=self._log, listener=listener.fileno()
             )
         self._all: list[nbd.NBD] = []
         self._idle: SimpleQueue[nbd.NBD] = SimpleQueue()

@@ -38,11 +38,10 @@ def create_image(path: str, format: str, size: int, cluster_size: int | None = N
         else:
             options = ["-o", f"cluster_size={cluster_size}"] if cluster_size else []
             qemu_img("create", "-q", "-f", format, *options, path, str(size))
-    except OSError as error:
-        Path(path).unlink()
-        raise ImageError(f"{path} cannot be made {size} bytes long: {error.strerror}") from error
-    except BaseException:
-        Path(path).unlink()
+    except BaseException as error:
+        Path(path).unlink(missing_ok=True)  # qemu-img removes it too
+        if isinstance(error, OSError):
+            raise ImageError(f"{path} cannot be made {size} bytes long: {error.strerror}") from error
         raise
     finally:
         os.close(file)
