@@ -31,7 +31,7 @@ def start(
     script = _STAY + (_LISTEN if listener is not None else "") + 'exec "$@"'
     return _MOTHER.submit(
         subprocess.Popen,
-        ["setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", script, str(os.getpid()), *command],
+        ["setpriv", "--pdeathsig", "KILL", "--", "/bin/bash", "-c", script, str(os.getpid()), *command],
         stdin=subprocess.DEVNULL if listener is None else listener,
         stdout=stdout,
         stderr=stderr,
