@@ -53,7 +53,7 @@ class Run:
 
 @contextmanager
 def begin_run(connection: libvirt.virConnect) -> Iterator[Run]:
-    """A run of this process. Sweeps dead runs first; removes its own domains, processes and files at the end."""
+    """A run of this process: sweeps dead runs first, removes its own domains, processes and files at the end."""
     run = Run(uuid4().hex[:8])
     with _locked(SWEEP_LOCK):
         _sweep(connection)
@@ -105,7 +105,7 @@ def _is_alive(run: Run) -> bool:
 
 
 def _remove(run_id: str, connection: libvirt.virConnect) -> None:
-    """Remove domains first, then the processes, the directory last: as long as it exists others find the rest."""
+    """Domains first, then processes, the directory last: as long as it exists, others find the rest."""
     run = Run(run_id)
     for domain in connection.listAllDomains():
         if domain.name().startswith(run.domain_name("")):
