@@ -12,7 +12,7 @@ import libvirt_qemu
 #: How long one answer may take; the agent answers at once even under emulation.
 ANSWER_LIMIT_SECONDS = 30
 
-#: Files go in pieces of this size: messages of some hundred KiB get lost on the way to the guest now and then.
+#: Files go in pieces of this size: messages of some hundred KiB get lost on their way to the guest.
 FILE_PIECE_BYTES = 48 * 1024
 
 

@@ -62,7 +62,7 @@ class Daemon:
         process = Path("/proc") / str(pid)
         with suppress(FileNotFoundError, ProcessLookupError):
             if (process / "comm").read_text().strip() == self.name:
-                return (process / "environ").read_bytes()
+                return (process / "environ").read_bytes() or None  # empty for one that ended already
         return None
 
     def start(self) -> None:

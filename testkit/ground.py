@@ -25,7 +25,7 @@ class Ground:
 
 @contextmanager
 def prepare() -> Iterator[Ground]:
-    """Daemons run, leftovers are swept, boot files built, an accelerator chosen; all is removed at the end."""
+    """Daemons run, leftovers are swept, boot files built, an accelerator chosen; removed at the end."""
     # Errors are raised as exceptions; libvirt would print each of them to stderr as well.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     image = guest_image()
