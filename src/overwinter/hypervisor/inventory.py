@@ -57,7 +57,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     root = domain_xml.parse(xml)
     state, reason = domain.state()
     info = domain.info()
-    disks, skipped = _disks(domain, xml)
+    disks, skipped, unreadable = _disks(domain, xml)
     channel = _agent_channel(root)
     return VirtualMachine(
         uuid=UUID(domain.UUIDString()),
@@ -69,6 +69,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
         firmware=_firmware(root),
         disks=disks,
         skipped_disks=skipped,
+        unreadable_disks=unreadable,
         agent_channel=channel is not None,
         agent_connected=channel is not None and channel.get("state") == "connected",
     )
@@ -83,30 +84,33 @@ def _power_state(state: int, reason: int, *, active: bool) -> PowerState:
     return _STATES.get(state, PowerState.UNKNOWN)
 
 
-def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:
-    """Disks a backup covers, and the others with the reason.
+Reasons = tuple[tuple[str, str], ...]
+
+
+def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], Reasons, Reasons]:
+    """Disks a backup covers, those it does not by their kind, and those that cannot be looked into now.
 
     A hard disk keeps its number while others beside it come and go between covered and skipped.
     """
     covered: list[Disk] = []
     skipped: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
     lun = -1
     for element in domain_xml.disks(xml):
-        reason = element.obstacle
-        if not reason:
+        if element.obstacle:
+            skipped.append((element.target, element.obstacle))
+        else:
             try:
                 covered.append(_disk(domain, element, lun))
             except ImageError as error:
-                reason = error.message
+                unreadable.append((element.target, error.message))
             except libvirt.libvirtError as error:
                 if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                     raise
-                reason = translate(error).message
-        if reason:
-            skipped.append((element.target, reason))
+                unreadable.append((element.target, translate(error).message))
         if not element.removable:
             lun += 1
-    return tuple(covered), tuple(skipped)
+    return tuple(covered), tuple(skipped), tuple(unreadable)
 
 
 def _disk(domain: libvirt.virDomain, element: DiskElement, lun: int) -> Disk:

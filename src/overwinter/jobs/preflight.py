@@ -62,6 +62,7 @@ def _check_state(machine: VirtualMachine) -> None:
         raise VmNotInDesirableState(
             f"{machine.name} is {machine.state}. Wait until it is running or stopped, then back up again."
         )
+    machine.require_readable_disks()
     if not machine.disks:
         reasons = "; ".join(f"{target}: {reason}" for target, reason in machine.skipped_disks)
         raise VmNotInDesirableState(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from overwinter.catalog import items, points, tracks, vaults
 from overwinter.catalog import jobs as job_table
+from overwinter.hypervisor import inventory
 from overwinter.jobs import prune
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import NotFound
@@ -41,10 +42,11 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
             points.delete_restore_point(tx, point.id)
         tracks.delete(tx, item.id)
     try:
-        prune.merge_unneeded(runtime, item, check)
+        inventory.machine(runtime.hypervisor, item.vm_uuid)
     except NotFound:
         message = f"{item.vm_name} does not exist any more, so there were no disks to put back."
-        warnings.append(JobError("ResourceNotFound", message))
+        return (*warnings, JobError(NotFound.code, message))
+    prune.merge_unneeded(runtime, item, check)
     return tuple(warnings)
 
 

@@ -65,6 +65,7 @@ def merge_unneeded(runtime: Runtime, item: ProtectedItem, check: Callable[[], No
         with runtime.catalog.transaction() as tx:
             existing = points.restore_points_of(tx, item.vm_uuid)
         machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+        machine.require_readable_disks()
         candidates = [pair for disk in machine.disks if (pair := _lowest_unneeded(disk, existing))]
         if not candidates:
             return

@@ -62,6 +62,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
             state = read_state(runtime.hypervisor, item.vm_uuid)
             return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
         machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+        machine.require_readable_disks()
         plan = method.plan(machine, uuid4(), None)
         capture = Capture(plan.point_id, job_id, machine.uuid, machine.name, runtime.clock(), plan.disks)
         with runtime.catalog.transaction() as tx:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from overwinter.model.errors import ChainUnexpected
+from overwinter.model.errors import ChainUnexpected, ImageError
 from overwinter.model.names import is_overlay
 
 
@@ -77,8 +77,9 @@ class Disk:
 class VirtualMachine:
     """One libvirt domain.
 
-    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it cannot cover
-    (read-only media, network disks) with the reason. ``agent_channel`` tells whether the domain defines a
+    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it never covers, by their
+    kind (read-only media, network disks), ``unreadable_disks`` those it should cover but cannot look into
+    now, each with the reason. ``agent_channel`` tells whether the domain defines a
     guest-agent channel, ``agent_connected`` whether something in the guest has it open.
     """
 
@@ -91,8 +92,15 @@ class VirtualMachine:
     firmware: Firmware
     disks: tuple[Disk, ...]
     skipped_disks: tuple[tuple[str, str], ...] = ()
+    unreadable_disks: tuple[tuple[str, str], ...] = ()
     agent_channel: bool = False
     agent_connected: bool = False
+
+    def require_readable_disks(self) -> None:
+        """Raise ImageError when a disk cannot be looked into: it must not be left out silently."""
+        if self.unreadable_disks:
+            reasons = "; ".join(f"{target}: {reason}" for target, reason in self.unreadable_disks)
+            raise ImageError(f"Not all disks of {self.name} can be read: {reasons}")
 
     @property
     def is_active(self) -> bool:
