@@ -1,4 +1,4 @@
-"""A fake of the jobs room's service, in memory: jobs end when a test says so. For tests of API and CLI only."""
+"""A fake of the jobs room's service, in memory, for tests of API and CLI: jobs end when a test says so."""
 
 import threading
 from dataclasses import replace

@@ -14,9 +14,6 @@ from overwinter.api.port import Service
 from overwinter.api.state import ServiceInfo, StateDirectory
 from overwinter.model.errors import RequestError
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 9443
-
 #: Seconds that running requests get at a stop; jobs do not run in requests.
 _GRACE = 5
 
