@@ -70,6 +70,8 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            # From here on clients wait instead of being refused, so that the address can be told at once.
+            listening.listen()
         except OSError:
             listening.close()
             raise

@@ -59,7 +59,7 @@ def serve(
 
 
 def _run(settings: ServiceSettings, host: str, port: int, ready: Callable[[str], None]) -> None:
-    # Only this command needs the service's libraries; the others start in half the time without them.
+    # Only this command needs the service's libraries; the others start faster without them.
     from overwinter.api.server import serve as serve_api
     from overwinter.jobs.start import open_service  # type: ignore[import-not-found]
 
@@ -81,7 +81,7 @@ def _log_to_stderr() -> None:
     """Log lines: readable on a terminal, JSON otherwise."""
     is_terminal = sys.stderr.isatty()
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if is_terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
