@@ -3,15 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.api.served import Running, Served, fresh_service, serving
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server for the whole run."""
-    with serving(tmp_path_factory.mktemp("api") / "state") as server:
-        yield server
+    """A server for the whole run; it logs to a file, since standard output belongs to the commands."""
+    place = tmp_path_factory.mktemp("api")
+    with (place / "log").open("w") as log:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        with serving(place / "state") as server:
+            yield server
+        structlog.reset_defaults()
 
 
 @pytest.fixture

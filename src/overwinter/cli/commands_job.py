@@ -19,7 +19,7 @@ def list_jobs(directory: Directory = DEFAULT_DIRECTORY, as_json: AsJson = False)
     with session(directory, output) as client:
         jobs = client.jobs()
     rows = [(job.started, job.operation, job.vm, job.status, job.vault, job.id) for job in jobs]
-    output.show(jobs, table("STARTED", "OPERATION", "VM", "STATUS", "VAULT", "ID", rows=rows))
+    output.show(jobs, table("STARTED", "OPERATION", "VM", "STATUS", "VAULT", "ID", rows=rows, whole="ID"))
 
 
 @app.command("show", epilog="Example: overwinter job show 0b54f1de-6a3c-4d7e-8f6a-2f6c1c1f9a10")

@@ -70,7 +70,7 @@ def points(
         for point in found
     ]
     headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED", "KEPT UNTIL")
-    output.show(found, table(*headings, rows=rows))
+    output.show(found, table(*headings, rows=rows, whole="POINT"))
 
 
 def restore(

@@ -13,7 +13,7 @@ from overwinter.cli.views import to_json
 
 Cell = str | int | bool | datetime | None
 
-#: Columns for a table that is not read on a terminal.
+#: Width of the lines that are not read on a terminal.
 _UNBOUNDED = 1000
 
 _UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
@@ -25,6 +25,8 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.out = Console(highlight=False, soft_wrap=True)
+        if not self.out.is_terminal:
+            self.out.width = _UNBOUNDED
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def show(self, value: object, *parts: Table | str) -> None:
@@ -36,8 +38,7 @@ class Output:
             if isinstance(part, str):
                 self.out.print(harmless(part), markup=False)
             elif part.row_count:
-                # Tables fit the terminal; without one they are as wide as they need to be.
-                self.out.print(part, soft_wrap=False, width=None if self.out.is_terminal else _UNBOUNDED)
+                self.out.print(part, soft_wrap=False)
 
     def hint(self, text: str) -> None:
         """A sentence beside the result, for people only."""
@@ -72,15 +73,26 @@ def harmless(line: str) -> str:
     )
 
 
-def table(*headings: str, rows: Iterable[Iterable[Cell]]) -> Table:
-    """A plain table, one line per row; numbers to the right."""
+def table(*headings: str, rows: Iterable[Iterable[Cell]], whole: str = "") -> Table:
+    """A plain table, one line per row; numbers to the right.
+
+    On a narrow terminal cells are folded, but those of the column ``whole``, which people copy, are not.
+    """
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     content = [list(row) for row in rows]
     for place, heading in enumerate(headings):
         is_number = bool(content) and all(
             isinstance(row[place], int) and not isinstance(row[place], bool) for row in content
         )
-        made.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        made.add_column(
+            heading,
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=heading == whole,
+            min_width=max((len(text(row[place])) for row in content), default=0)
+            if heading == whole
+            else None,
+        )
     for row in content:
         made.add_row(*(escape(text(cell)) for cell in row))
     return made

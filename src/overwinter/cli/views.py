@@ -11,11 +11,13 @@ Arm = dict[str, Any]
 
 
 def to_json(value: object) -> object:
-    """A view, or a list of views, as JSON values."""
+    """A view, or views in lists and objects, as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in fields(value) if f.name != "address"}
     if isinstance(value, (list, tuple)):
         return [to_json(part) for part in value]
+    if isinstance(value, dict):
+        return {name: to_json(part) for name, part in value.items()}
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return value
