@@ -1,16 +1,26 @@
+"""A server over TLS for the tests of the API; those of the command line use it too."""
+
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import structlog
 
-from tests.api.fake_service import FakeService
-from tests.api.served import Served, serve
+from tests.api.served import Running, Served, fresh_service, serving
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server for the whole run; it logs to a file, since standard output belongs to the commands."""
+    place = tmp_path_factory.mktemp("api")
+    with (place / "log").open("w") as log:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        with serving(place / "state") as server:
+            yield server
+        structlog.reset_defaults()
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    """The API over two VMs (Web01, db01) and the vault v1 in the group default."""
-    service = FakeService("Web01", "db01")
-    service.create_vault("v1", "default")
-    with serve(service, tmp_path / "state") as running:
-        yield running
+def served(running: Running) -> Iterator[Served]:
+    """The server over a new fake service: VMs Web01 and db01, vault v1 in the group default."""
+    with fresh_service(running) as one:
+        yield one

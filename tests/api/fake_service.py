@@ -1,4 +1,4 @@
-"""A fake of the jobs room's service, in memory: jobs end when a test says so. For tests of API and CLI only."""
+"""A fake of the jobs room's service, in memory, for tests of API and CLI: jobs end when a test says so."""
 
 import threading
 from dataclasses import replace
@@ -71,6 +71,7 @@ class FakeService:
         self._points: dict[UUID, list[RecoveryPoint]] = {}
         self._jobs: dict[UUID, Job] = {}
         self._lock = threading.RLock()
+        self._seen: dict[UUID, threading.Semaphore] = {}
         self.auto_finish = False
         self.expires: datetime | None = None
         self.broken: Exception | None = None
@@ -217,6 +218,8 @@ class FakeService:
         return [job for job in self._jobs.values() if vault is None or job.vault_id == vault.id]
 
     def job(self, id: UUID) -> Job:  # noqa: A002
+        if id in self._seen:
+            self._seen[id].release()
         return self._jobs.get(id) or _missing("job", str(id))
 
     def cancel(self, id: UUID) -> Job:  # noqa: A002
@@ -236,6 +239,12 @@ class FakeService:
         item = self._items.get(job.item_id) if job.item_id else None
         if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
             self.add_point(item, ended)
+
+    def wait_until_seen(self, job: Job) -> None:
+        """Until somebody asks twice for the job as it is now: the first may have asked just before."""
+        self._seen[job.id] = threading.Semaphore(0)
+        for _ in range(2):
+            assert self._seen[job.id].acquire(timeout=20)
 
     def advance(self, job: Job, done: int) -> None:
         """The transfer has moved ``done`` bytes."""

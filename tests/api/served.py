@@ -1,4 +1,4 @@
-"""The API served for a test: real TLS on a free port, in a thread, over the fake service."""
+"""The API served for tests: real TLS on a free port, in a thread, over the fake service."""
 
 import ssl
 import threading
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 
 from overwinter.api.server import make_server
 from overwinter.api.state import StateDirectory
@@ -27,24 +28,48 @@ def item_path(vm: str) -> str:
 
 
 @dataclass(frozen=True)
+class Running:
+    """A server that runs, and where its clients find it."""
+
+    app: FastAPI
+    state: StateDirectory
+
+    def client(self) -> httpx.Client:
+        trust = ssl.create_default_context(cafile=str(self.state.info().ca_file))
+        headers = {"Authorization": f"Bearer {self.state.token()}"}
+        return httpx.Client(base_url=self.state.info().endpoint, verify=trust, headers=headers, timeout=20)
+
+
+@dataclass(frozen=True)
 class Served:
+    """A server with a service of the test's own behind it."""
+
     service: FakeService
     directory: Path
     http: httpx.Client
 
 
 @contextmanager
-def serve(service: FakeService, directory: Path) -> Iterator[Served]:
-    server, listening = make_server(service, directory, host="127.0.0.1", port=0, now=datetime.now(UTC))
+def serving(directory: Path) -> Iterator[Running]:
+    """Run a server; its service is exchanged by whoever uses it."""
+    server, listening = make_server(FakeService(), directory, host="127.0.0.1", port=0, now=datetime.now(UTC))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        state = StateDirectory(directory)
-        trust = ssl.create_default_context(cafile=str(state.info().ca_file))
-        headers = {"Authorization": f"Bearer {state.token()}"}
-        with httpx.Client(base_url=state.info().endpoint, verify=trust, headers=headers, timeout=20) as http:
-            yield Served(service, directory, http)
+        app = server.config.app
+        assert isinstance(app, FastAPI)
+        yield Running(app, StateDirectory(directory))
     finally:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextmanager
+def fresh_service(running: Running) -> Iterator[Served]:
+    """Put a new service with two VMs (Web01, db01) and the vault v1 behind a running server."""
+    service = FakeService("Web01", "db01")
+    service.create_vault("v1", "default")
+    running.app.state.service = service
+    with running.client() as http:
+        yield Served(service, running.state.root, http)

@@ -2,6 +2,7 @@
 
 import hmac
 import time
+import traceback
 from collections.abc import Callable
 from uuid import UUID
 
@@ -53,7 +54,8 @@ class Envelope:
         try:
             await self._app(scope, receive, send_with_ids)
         except Exception:
-            request_log.exception("request failed by a defect")
+            # As text: some log renderers print the variables of every frame, the token among them.
+            request_log.error("request failed by a defect", traceback=traceback.format_exc())
             if status is not None:
                 raise
             problem = InternalError(f"The service failed at this request; its id is {request_id}.")

@@ -14,9 +14,6 @@ from overwinter.api.port import Service
 from overwinter.api.state import ServiceInfo, StateDirectory
 from overwinter.model.errors import RequestError
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 9443
-
 #: Seconds that running requests get at a stop; jobs do not run in requests.
 _GRACE = 5
 
@@ -73,6 +70,8 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            # From here on clients wait instead of being refused, so that the address can be told at once.
+            listening.listen()
         except OSError:
             listening.close()
             raise
