@@ -7,12 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from overwinter.jobs.service import Service
-from overwinter.jobs.settings import Settings
 from overwinter.jobs.start import open_service
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
 from overwinter.model.policy import DEFAULT_POLICY, Policy, PolicyType
 from overwinter.model.protection import ProtectedItem, Vault
+from overwinter.model.settings import Settings
 from testkit.disks import convert, first_difference
 from testkit.domains import TinyGuest
 from testkit.ground import Ground

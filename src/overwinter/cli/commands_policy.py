@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from overwinter.cli.output import Output, facts, table
-from overwinter.cli.session import DEFAULT_DIRECTORY, AsJson, Directory, session
+from overwinter.cli.session import AsJson, Directory, session
 from overwinter.cli.views import PolicyView
 from overwinter.model.point import Consistency
 from overwinter.model.policy import daily_document
+from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="Policies: when VMs are backed up, how long points are kept.")
 

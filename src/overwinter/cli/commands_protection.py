@@ -7,7 +7,6 @@ import typer
 
 from overwinter.cli.output import Output, size, table
 from overwinter.cli.session import (
-    DEFAULT_DIRECTORY,
     AsJson,
     Directory,
     VaultOption,
@@ -18,6 +17,7 @@ from overwinter.cli.session import (
 from overwinter.cli.views import PointView
 from overwinter.model.errors import NotFound
 from overwinter.model.policy import DEFAULT_POLICY
+from overwinter.model.settings import DEFAULT_DIRECTORY
 
 Vm = Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")]
 

@@ -1,6 +1,7 @@
 """``overwinter serve``: start the service."""
 
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,9 +13,9 @@ import typer
 
 from overwinter.cli.failure import Failure
 from overwinter.cli.output import Output
-from overwinter.cli.session import DEFAULT_DIRECTORY, AsJson, Directory
+from overwinter.cli.session import AsJson, Directory
 from overwinter.model.errors import OverwinterError
-from overwinter.model.settings import ServiceSettings
+from overwinter.model.settings import DEFAULT_DIRECTORY, DEFAULT_HYPERVISOR, DEFAULT_IMAGES, Settings
 
 
 def serve(
@@ -27,21 +28,22 @@ def serve(
     ] = None,
     hypervisor: Annotated[
         str, typer.Option(metavar="URI", help="The libvirt to work with.")
-    ] = "qemu:///system",
+    ] = DEFAULT_HYPERVISOR,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where disks of restored VMs are put by default.")
-    ] = None,
+        Path, typer.Option(metavar="DIR", help="Where disks of restored VMs are put by default.")
+    ] = DEFAULT_IMAGES,
     as_json: AsJson = False,
 ) -> None:
     """Start the service and keep it running until Ctrl-C."""
     output = Output(as_json=as_json)
     host, port = _address(listen)
     _log_to_stderr()
-    settings = ServiceSettings(
+    settings = Settings(
+        host=socket.gethostname(),
         directory=directory.absolute(),
-        database_url=database,
-        hypervisor_uri=hypervisor,
-        images_directory=None if images is None else images.absolute(),
+        images=images.absolute(),
+        hypervisor=hypervisor,
+        database=database,
     )
 
     def ready(endpoint: str) -> None:
@@ -58,10 +60,10 @@ def serve(
         raise typer.Exit(1) from None
 
 
-def _run(settings: ServiceSettings, host: str, port: int, ready: Callable[[str], None]) -> None:
+def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
     # Only this command needs the service's libraries; the others start faster without them.
     from overwinter.api.server import serve as serve_api
-    from overwinter.jobs.start import open_service  # type: ignore[import-not-found]
+    from overwinter.jobs.start import open_service
 
     with open_service(settings) as service:
         serve_api(service, settings.directory, host=host, port=port, now=datetime.now(UTC), ready=ready)

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from overwinter.cli.output import Output, facts, size, table
-from overwinter.cli.session import DEFAULT_DIRECTORY, AsJson, Directory, session
+from overwinter.cli.session import AsJson, Directory, session
+from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="The virtual machines of this host.")
 

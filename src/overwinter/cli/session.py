@@ -16,8 +16,6 @@ from overwinter.cli.progress import follow
 from overwinter.cli.views import JobView
 from overwinter.model.errors import OverwinterError
 
-DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
-
 Directory = Annotated[
     Path, typer.Option("--dir", envvar="OVERWINTER_DIR", help="State directory of the service.")
 ]

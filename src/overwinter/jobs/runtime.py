@@ -6,8 +6,8 @@ from datetime import datetime
 
 from overwinter.catalog.database import Catalog
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.jobs.settings import Settings
 from overwinter.jobs.vault_stores import VaultStores
+from overwinter.model.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from overwinter.jobs import faults, window
 from overwinter.jobs.preflight import Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.settings import OVERLAY_RESERVE_BYTES
 from overwinter.jobs.window import WindowResult
 from overwinter.model import names
 from overwinter.model.errors import FreezeFailed, OverwinterError
@@ -35,6 +34,9 @@ from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem
+
+#: Least free space of a file system that gets an overlay.
+OVERLAY_RESERVE_BYTES = 1 << 30
 
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"

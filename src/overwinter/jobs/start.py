@@ -11,8 +11,8 @@ from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import engine, reconcile
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.service import Service
-from overwinter.jobs.settings import Settings
 from overwinter.jobs.vault_stores import VaultStores
+from overwinter.model.settings import Settings
 
 
 @contextmanager
