@@ -20,8 +20,8 @@ from overwinter.images.frozen import FrozenDisk
 from overwinter.images.hostmap import WINDOW
 from overwinter.images.mapped import MAP_AFTER, MappedDisk
 from overwinter.images.reader import open_frozen
-from overwinter.images.served import ServedDisk
-from overwinter.model.errors import ImageError
+from overwinter.images.served import ServedDisk, merge_runs
+from overwinter.model.errors import ChainUnexpected, ImageError
 from overwinter.model.extent import Extent
 from overwinter.model.vm import ImageLayer
 
@@ -195,6 +195,62 @@ def test_last_sector_of_an_odd_raw_file(tmp_path: Path) -> None:
             assert sum(extent.length for extent in disk.extents(None)) >= 1000
 
 
+@pytest.mark.parametrize("opener", [open_frozen, ServedDisk, open_mapped_at_once])
+def test_block_device_as_base(
+    tmp_path: Path, device: str, opener: Callable[[Sequence[ImageLayer]], FrozenDisk]
+) -> None:
+    base = ImageLayer(device, "raw")
+    change(base, Change("write", CLUSTER, CLUSTER, 1))
+    top = make_overlay(tmp_path / "top", base)
+    change(top, Change("write", 0, CLUSTER, 2))
+    with opener((top, base)) as disk:
+        assert read(disk, 0, MIB) == b"\x02" * CLUSTER + b"\x01" * CLUSTER + bytes(MIB - 2 * CLUSTER)
+        assert list(disk.extents(1)) == [Extent(0, CLUSTER)]
+    with open_frozen((base,)) as disk:
+        assert disk.size == MIB
+        assert read(disk, 0, 2 * CLUSTER) == bytes(CLUSTER) + b"\x01" * CLUSTER
+        assert sum(extent.length for extent in disk.extents(1)) == MIB
+
+
+def test_a_chain_that_the_headers_do_not_tell_of_is_refused(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "raw", MIB)
+    middle = make_overlay(tmp_path / "middle", base)
+    top = make_overlay(tmp_path / "top", middle)
+    other = make_base(tmp_path / "other", "raw", MIB)
+    for chain in [
+        (top, base),
+        (top, middle),
+        (top, middle, other),
+        (top, middle, ImageLayer(base.path, "qcow2")),
+    ]:
+        with pytest.raises(ChainUnexpected, match="not the expected one"):
+            open_frozen(chain)
+
+
+def test_encrypted_image_is_refused_with_words(tmp_path: Path) -> None:
+    path = str(tmp_path / "secret")
+    run(
+        *("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=abc"),
+        *("-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "1M"),
+    )
+    with pytest.raises(ImageError, match=r"secret cannot be opened: .*key-secret"):
+        open_frozen(read_chain(path, "qcow2"))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.sampled_from([0, 2, 3])), min_size=1),
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1),
+)
+def test_contexts_are_merged_as_far_as_both_go(
+    allocation: list[tuple[int, int]], depths: list[tuple[int, int]]
+) -> None:
+    merged = list(merge_runs([n for run in allocation for n in run], [n for run in depths for n in run]))
+    zeros = [bool(state & 2) for length, state in allocation for _ in range(length)]
+    layers = [state for length, state in depths for _ in range(length)]
+    expected = list(zip(zeros, layers, strict=False))
+    assert [(zero, layer) for length, zero, layer in merged for _ in range(length)] == expected
+
+
 def test_compressed_and_plain_clusters_mixed(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     truth = b"abcdefgh" * (MIB // 8) + os.urandom(MIB) + bytes(MIB) + b"abcdefgh" * (MIB // 8)
@@ -293,7 +349,7 @@ def test_nobody_writes_to_a_layer_while_it_is_read(tmp_path: Path, base_format: 
 
 
 @pytest.mark.parametrize("base_format", ["raw", "qcow2"])
-def test_a_file_that_became_shorter_is_named_with_the_offset(tmp_path: Path, base_format: str) -> None:
+def test_a_failed_read_names_file_and_offset(tmp_path: Path, base_format: str) -> None:
     base, _ = frozen_pair(tmp_path, base_format)
     with open_frozen((base,)) as disk:
         list(disk.extents(None))
@@ -301,9 +357,8 @@ def test_a_file_that_became_shorter_is_named_with_the_offset(tmp_path: Path, bas
             os.truncate(base.path, 512 * KIB)
             with pytest.raises(ImageError, match=rf"{base.path} at offset {512 * KIB}"):
                 read(disk, 0, MIB)
-        else:
-            with pytest.raises(ImageError, match=rf"{base.path} at offset {disk.size}"):
-                read(disk, disk.size, CLUSTER)  # behind the end: QEMU refuses
+        with pytest.raises(ImageError, match=rf"{base.path} at offset {disk.size}"):
+            read(disk, disk.size, CLUSTER)
 
 
 def test_close_ends_the_server(tmp_path: Path) -> None:
