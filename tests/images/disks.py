@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from overwinter.images.frozen import FrozenDisk
 from overwinter.model.vm import ImageLayer
 
 KIB = 1 << 10
@@ -182,3 +183,9 @@ def servers_of(path: str) -> list[int]:
         if words.startswith(b"qemu-nbd") and path.encode() in words and state != "Z":
             found.append(int(entry.name))
     return found
+
+
+def read(disk: FrozenDisk, offset: int, length: int) -> bytes:
+    content = bytearray(length)
+    disk.read_into(offset, memoryview(content))
+    return bytes(content)

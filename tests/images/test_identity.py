@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from overwinter.images.identity import LayerIdentity, identify
+from overwinter.images.identity import TICK_NS, LayerIdentity, identify
 from overwinter.images.reader import open_frozen
 from overwinter.model.errors import ImageError
 
@@ -49,13 +47,13 @@ def test_touched_differs(tmp_path: Path, act: object) -> None:
 
 
 def test_a_write_right_after_identification_is_seen(tmp_path: Path) -> None:
-    """Within one tick of the kernel's clock two writes get the same time; identify must not fall into it."""
+    """Within one tick of the kernel's clock two writes may get the same time: identify sits it out."""
     path = tmp_path / "disk"
-    for _ in range(50):
-        path.write_bytes(b"a" * 512)
-        before = identify(str(path))
-        path.write_bytes(b"b" * 512)
-        assert identify(str(path)) != before
+    path.write_bytes(b"a" * 512)
+    before = identify(str(path))
+    assert time.time_ns() - before.mtime_ns >= TICK_NS
+    path.write_bytes(b"b" * 512)
+    assert identify(str(path)) != before
 
 
 def test_missing_and_odd_files(tmp_path: Path) -> None:
@@ -63,22 +61,6 @@ def test_missing_and_odd_files(tmp_path: Path) -> None:
         identify(str(tmp_path / "none"))
     with pytest.raises(ImageError, match="neither"):
         identify(str(tmp_path))
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "file").write_bytes(bytes(MIB))
-    try:
-        name = subprocess.run(
-            ["losetup", "--find", "--show", str(tmp_path / "file")],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        pytest.skip("no loop devices here")
-    yield name
-    subprocess.run(["losetup", "--detach", name], check=True)
 
 
 def test_block_device(device: str) -> None:

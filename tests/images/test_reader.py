@@ -1,9 +1,7 @@
 """Frozen disks: every byte is right, every change is found, little else is, and nothing outlives us."""
 
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,14 +18,13 @@ from overwinter.images.frozen import FrozenDisk
 from overwinter.images.hostmap import WINDOW
 from overwinter.images.mapped import MAP_AFTER, MappedDisk
 from overwinter.images.reader import open_frozen
-from overwinter.images.served import ServedDisk
-from overwinter.model.errors import ImageError
+from overwinter.images.served import ServedDisk, merge_runs
+from overwinter.model.errors import ChainUnexpected, ImageError
 from overwinter.model.extent import Extent
 from overwinter.model.vm import ImageLayer
 
 from .disks import (
     CLUSTER,
-    GIB,
     KIB,
     MIB,
     TIB,
@@ -39,16 +36,9 @@ from .disks import (
     machine_writing_to,
     make_base,
     make_overlay,
+    read,
     run,
-    servers_of,
-    wait_until,
 )
-
-
-def read(disk: FrozenDisk, offset: int, length: int) -> bytes:
-    content = bytearray(length)
-    disk.read_into(offset, memoryview(content))
-    return bytes(content)
 
 
 def check_order(extents: Sequence[Extent], size: int) -> None:
@@ -195,6 +185,62 @@ def test_last_sector_of_an_odd_raw_file(tmp_path: Path) -> None:
             assert sum(extent.length for extent in disk.extents(None)) >= 1000
 
 
+@pytest.mark.parametrize("opener", [open_frozen, ServedDisk, open_mapped_at_once])
+def test_block_device_as_base(
+    tmp_path: Path, device: str, opener: Callable[[Sequence[ImageLayer]], FrozenDisk]
+) -> None:
+    base = ImageLayer(device, "raw")
+    change(base, Change("write", CLUSTER, CLUSTER, 1))
+    top = make_overlay(tmp_path / "top", base)
+    change(top, Change("write", 0, CLUSTER, 2))
+    with opener((top, base)) as disk:
+        assert read(disk, 0, MIB) == b"\x02" * CLUSTER + b"\x01" * CLUSTER + bytes(MIB - 2 * CLUSTER)
+        assert list(disk.extents(1)) == [Extent(0, CLUSTER)]
+    with open_frozen((base,)) as disk:
+        assert disk.size == MIB
+        assert read(disk, 0, 2 * CLUSTER) == bytes(CLUSTER) + b"\x01" * CLUSTER
+        assert sum(extent.length for extent in disk.extents(1)) == MIB
+
+
+def test_a_chain_that_the_headers_do_not_tell_of_is_refused(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "raw", MIB)
+    middle = make_overlay(tmp_path / "middle", base)
+    top = make_overlay(tmp_path / "top", middle)
+    other = make_base(tmp_path / "other", "raw", MIB)
+    for chain in [
+        (top, base),
+        (top, middle),
+        (top, middle, other),
+        (top, middle, ImageLayer(base.path, "qcow2")),
+    ]:
+        with pytest.raises(ChainUnexpected, match="not the expected one"):
+            open_frozen(chain)
+
+
+def test_encrypted_image_is_refused_with_words(tmp_path: Path) -> None:
+    path = str(tmp_path / "secret")
+    run(
+        *("qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=abc"),
+        *("-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "1M"),
+    )
+    with pytest.raises(ImageError, match=r"secret cannot be opened: .*key-secret"):
+        open_frozen(read_chain(path, "qcow2"))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.sampled_from([0, 2, 3])), min_size=1),
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1),
+)
+def test_contexts_are_merged_as_far_as_both_go(
+    allocation: list[tuple[int, int]], depths: list[tuple[int, int]]
+) -> None:
+    merged = list(merge_runs([n for run in allocation for n in run], [n for run in depths for n in run]))
+    zeros = [bool(state & 2) for length, state in allocation for _ in range(length)]
+    layers = [state for length, state in depths for _ in range(length)]
+    expected = list(zip(zeros, layers, strict=False))
+    assert [(zero, layer) for length, zero, layer in merged for _ in range(length)] == expected
+
+
 def test_compressed_and_plain_clusters_mixed(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     truth = b"abcdefgh" * (MIB // 8) + os.urandom(MIB) + bytes(MIB) + b"abcdefgh" * (MIB // 8)
@@ -293,7 +339,7 @@ def test_nobody_writes_to_a_layer_while_it_is_read(tmp_path: Path, base_format: 
 
 
 @pytest.mark.parametrize("base_format", ["raw", "qcow2"])
-def test_a_file_that_became_shorter_is_named_with_the_offset(tmp_path: Path, base_format: str) -> None:
+def test_a_failed_read_names_file_and_offset(tmp_path: Path, base_format: str) -> None:
     base, _ = frozen_pair(tmp_path, base_format)
     with open_frozen((base,)) as disk:
         list(disk.extents(None))
@@ -301,61 +347,5 @@ def test_a_file_that_became_shorter_is_named_with_the_offset(tmp_path: Path, bas
             os.truncate(base.path, 512 * KIB)
             with pytest.raises(ImageError, match=rf"{base.path} at offset {512 * KIB}"):
                 read(disk, 0, MIB)
-        else:
-            with pytest.raises(ImageError, match=rf"{base.path} at offset {disk.size}"):
-                read(disk, disk.size, CLUSTER)  # behind the end: QEMU refuses
-
-
-def test_close_ends_the_server(tmp_path: Path) -> None:
-    layer = make_base(tmp_path / "disk", "qcow2", MIB)
-    with open_frozen((layer,)):
-        assert len(servers_of(layer.path)) == 1
-    assert not servers_of(layer.path)
-    with pytest.raises(ZeroDivisionError), open_frozen((layer,)):
-        _ = 1 / 0
-    assert not servers_of(layer.path)
-
-
-def test_the_server_lives_longer_than_the_thread_that_started_it(tmp_path: Path) -> None:
-    layer = make_base(tmp_path / "disk", "qcow2", MIB)
-    disks: list[FrozenDisk] = []
-    thread = threading.Thread(target=lambda: disks.append(open_frozen((layer,))))
-    thread.start()
-    thread.join()
-    with disks[0] as disk:
-        assert read(disk, 0, MIB) == bytes(MIB)
-
-
-@pytest.mark.parametrize("moment", ["open", "opening"])
-def test_killed_process_leaves_no_server(tmp_path: Path, moment: str) -> None:
-    layer = make_base(tmp_path / "disk", "qcow2", MIB)
-    program = (
-        "import sys, signal\n"
-        "from overwinter.images import server\n"
-        "from overwinter.images.reader import open_frozen\n"
-        "from overwinter.model.vm import ImageLayer\n"
-        "if sys.argv[2] == 'opening':\n"
-        "    server.NbdServer._handshake = lambda *_: (print('ready', flush=True), signal.pause())\n"
-        "disk = open_frozen((ImageLayer(sys.argv[1], 'qcow2'),))\n"
-        "print('ready', flush=True)\n"
-        "signal.pause()\n"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", program, layer.path, moment], stdout=subprocess.PIPE, env=dict(os.environ)
-    )
-    assert child.stdout and child.stdout.readline() == b"ready\n"
-    wait_until(lambda: len(servers_of(layer.path)) == 1)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    wait_until(lambda: not servers_of(layer.path))
-
-
-def test_killed_server_is_an_error_at_once(tmp_path: Path) -> None:
-    layer = make_base(tmp_path / "disk", "qcow2", GIB)
-    with open_frozen((layer,)) as disk:
-        os.kill(servers_of(layer.path)[0], signal.SIGKILL)
-        with pytest.raises(ImageError, match=layer.path):
-            read(disk, 0, MIB)
-        with pytest.raises(ImageError, match=layer.path):
-            list(disk.extents(None))
+        with pytest.raises(ImageError, match=rf"{base.path} at offset {disk.size}"):
+            read(disk, disk.size, CLUSTER)

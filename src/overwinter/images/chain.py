@@ -7,12 +7,13 @@ can make that probe see a qcow2 image that points at any file of the host.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from overwinter.images.qemu_img import qemu_img
 from overwinter.images.spec import check_format, file_name
-from overwinter.model.errors import ImageError
+from overwinter.model.errors import ChainUnexpected, ImageError
 from overwinter.model.vm import DiskFormat, ImageLayer
 
 #: Far above what libvirt can start; a longer chain is a broken one.
@@ -94,6 +95,22 @@ def read_chain(path: str, format: str) -> tuple[ImageLayer, ...]:  # noqa: A002
         layers.append(layer)
         layer = facts.backing
     return tuple(layers)
+
+
+def check_chain(chain: Sequence[ImageLayer]) -> None:
+    """Raise ChainUnexpected when the headers tell of another chain than ``chain`` (top first).
+
+    To open an image with given layers instead of those it was written on would read other bytes than the
+    guest saw. Raises ImageError as ``read_layer`` does.
+    """
+    found = read_chain(chain[0].path, chain[0].format)
+    same = len(found) == len(chain) and all(
+        real.format == said.format and Path(real.path).samefile(said.path)
+        for real, said in zip(found[1:], chain[1:], strict=True)
+    )
+    if not same:
+        names = " on ".join(layer.path for layer in found)
+        raise ChainUnexpected(f"the chain of {chain[0].path} is not the expected one, but {names}")
 
 
 def virtual_size(layer: ImageLayer) -> int:

@@ -1,8 +1,8 @@
 """Reading a frozen chain's bulk straight from its files, QEMU beside it for everything else.
 
-A byte that comes through ``qemu-nbd`` costs six times the processor time of one read from the file, and a
-backup has better use for it. QEMU still says what changed and where each range lies, reads what is
-compressed or encrypted, and holds the lock that keeps writers away.
+What comes through ``qemu-nbd`` costs more than three times the processor time of a read from the file, and a
+backup has better use for it. QEMU still says what changed and where each range lies, reads what is compressed
+or encrypted, and holds the lock that keeps writers away.
 """
 
 import os

@@ -50,11 +50,15 @@ class RawDisk(FrozenDisk):
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return self.size
+            if error.errno in (errno.EINVAL, errno.ENOTSUP):  # block devices know no holes
+                return position if what == os.SEEK_DATA else self.size
             raise ImageError(f"{self._path}: {error.strerror} at offset {position}") from error
         return found if found < self._bytes else self.size
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See ``FrozenDisk``."""
+        if offset + len(buffer) > self.size:
+            raise ImageError(f"reading {self._path} at offset {offset} failed: the disk ends at {self.size}")
         read_fully(self._file, self._path, offset, buffer, end=self._bytes)
 
     def close(self) -> None:

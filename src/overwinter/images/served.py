@@ -6,6 +6,7 @@ import nbd
 
 from overwinter.images.frozen import FrozenDisk, check_depth
 from overwinter.images.server import ALLOCATION, DEPTH, NbdServer
+from overwinter.model.errors import ImageError
 from overwinter.model.extent import Extent
 from overwinter.model.vm import ImageLayer
 
@@ -17,6 +18,7 @@ class ServedDisk(FrozenDisk):
     """A frozen chain behind a private, read-only ``qemu-nbd``."""
 
     def __init__(self, chain: Sequence[ImageLayer]) -> None:
+        self._name = chain[0].path
         self._layers = len(chain)
         self._server = NbdServer(chain)
         self.size = self._server.size
@@ -40,6 +42,8 @@ class ServedDisk(FrozenDisk):
                 end += length
             if waiting:
                 yield waiting
+            if end == offset:
+                raise ImageError(f"{self._name}: qemu-nbd reports no allocation at offset {offset}")
             offset = end
 
     def read_into(self, offset: int, buffer: memoryview) -> None:

@@ -64,6 +64,8 @@ class NbdServer:
                 self._idle.put(self._all[-1])
             self.size: int = self._all[0].get_size()
         except BaseException:
+            for connection in dialled:
+                connection.close()
             self.kill()
             raise
 

@@ -104,6 +104,10 @@ class _RawWriter(ImageWriter):
     def finish(self) -> None:
         if self._file is None:
             raise ImageError(f"{self._path} is closed")
+        try:
+            os.fsync(self._file)  # on the descriptor that wrote: it is told of every failed write-back
+        except OSError as error:
+            raise ImageError(f"{self._path} cannot be made durable: {error.strerror}") from error
         sync(self._path)
         self.abandon()
 
