@@ -12,8 +12,8 @@ import libvirt_qemu
 #: How long one answer may take; the agent answers at once even under emulation.
 ANSWER_LIMIT_SECONDS = 30
 
-#: The agent refuses messages above a few MiB; files go in pieces of this size.
-FILE_PIECE_BYTES = 256 * 1024
+#: Files go in pieces of this size: messages of some hundred KiB get lost on their way to the guest.
+FILE_PIECE_BYTES = 48 * 1024
 
 
 class GuestError(Exception):
@@ -45,8 +45,11 @@ class GuestAgent:
         return True
 
     def command(self, name: str, **arguments: object) -> Any:
-        """Send one agent command; underscores in argument names become dashes. Returns its ``return`` value."""
-        message = {"execute": name, "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}}
+        """The ``return`` value of one agent command; underscores in argument names become dashes."""
+        message = {
+            "execute": name,
+            "arguments": {key.replace("_", "-"): value for key, value in arguments.items()},
+        }
         answer = libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(message), ANSWER_LIMIT_SECONDS, 0)
         return json.loads(answer)["return"]
 

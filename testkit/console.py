@@ -34,4 +34,6 @@ def console_run(domain: libvirt.virDomain, line: str, limit: float) -> str:
                     return seen.rpartition(begin)[2].partition(end)[0].replace("\r\n", "\n").strip("\n")
     finally:
         os.close(port)
-    raise TimeoutError(f"no shell on the console of {domain.name()} within {limit:.0f} s; seen: {seen[-500:]!r}")
+    raise TimeoutError(
+        f"no shell on the console of {domain.name()} within {limit:.0f} s; seen: {seen[-500:]!r}"
+    )

@@ -1,4 +1,4 @@
-"""The libvirt daemons: started by hand where no init system runs them, and ended by the last one who needs them.
+"""The libvirt daemons: started by hand where no init system runs them, ended by the last one who needs them.
 
 Daemons that run already are left alone. Those started here carry a mark in their environment; they end when
 the last process that asked for them is done, also when an earlier one was killed before it could end them.
@@ -6,6 +6,7 @@ the last process that asked for them is done, also when an earlier one was kille
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,7 +62,7 @@ class Daemon:
         process = Path("/proc") / str(pid)
         with suppress(FileNotFoundError, ProcessLookupError):
             if (process / "comm").read_text().strip() == self.name:
-                return (process / "environ").read_bytes()
+                return (process / "environ").read_bytes() or None  # empty for one that ended already
         return None
 
     def start(self) -> None:
@@ -91,6 +92,7 @@ def libvirt_daemons() -> Iterator[tuple[Daemon, ...]]:
         return
     with USERS_LOCK.open("w") as users:
         with _turn():
+            _give_kvm_to_its_group()
             started = tuple(daemon for daemon in (VIRTLOGD, LIBVIRTD) if not daemon.answers)
             for daemon in started:
                 daemon.start()
@@ -103,6 +105,18 @@ def libvirt_daemons() -> Iterator[tuple[Daemon, ...]]:
                 for daemon in (LIBVIRTD, VIRTLOGD):
                     if daemon.is_ours:
                         daemon.end()
+
+
+def _give_kvm_to_its_group() -> None:
+    """Let group ``kvm``, to which QEMU's user belongs, use /dev/kvm, as udev does on a Debian machine.
+
+    While only root may, libvirtd finds KVM at its own probe and finds it missing for QEMU's user, throws its
+    knowledge of QEMU away and probes again at every single request: seconds to a minute each.
+    """
+    device = Path("/dev/kvm")
+    if device.exists() and device.group() != "kvm":
+        shutil.chown(device, group="kvm")
+        device.chmod(0o660)
 
 
 @contextmanager

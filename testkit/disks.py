@@ -61,7 +61,17 @@ def convert(source: Path, source_format: str, target: Path, target_format: str =
 
     The source may be in use, so it must be frozen: nobody may write to it meanwhile.
     """
-    command = ["qemu-img", "convert", "-U", "-f", source_format, "-O", target_format, str(source), str(target)]
+    command = [
+        "qemu-img",
+        "convert",
+        "-U",
+        "-f",
+        source_format,
+        "-O",
+        target_format,
+        str(source),
+        str(target),
+    ]
     subprocess.run(command, check=True)
 
 
@@ -78,7 +88,9 @@ def write_image(path: Path, image_format: str, pieces: Iterable[tuple[int, bytes
     for offset, data in pieces:
         source.write_bytes(data)
         write = f"write -s {source} {offset} {len(data)}"
-        subprocess.run(["qemu-io", "-f", image_format, "-c", write, str(path)], check=True, capture_output=True)
+        subprocess.run(
+            ["qemu-io", "-f", image_format, "-c", write, str(path)], check=True, capture_output=True
+        )
         source.unlink()
 
 

@@ -141,6 +141,7 @@ class GuestMaker:
               <on_crash>destroy</on_crash>
               <devices>
                 {"".join(_disk(number, path, form) for number, (path, form) in enumerate(files))}
+                <controller type="usb" model="none"/>
                 <serial type="pty"/>
                 {_AGENT_CHANNEL if agent else ""}
                 {_NETWORK if network else ""}
@@ -158,8 +159,11 @@ class GuestMaker:
         return TinyGuest(self._connection.lookupByName(full_name))
 
     def remove(self, guest: TinyGuest) -> None:
-        """Destroy and undefine a guest and delete its image files: those it was made with and those it has now."""
-        files = {*guest.disks.values(), *(path for top in disk_files(guest.domain).values() for path in chain(top))}
+        """Destroy and undefine a guest; delete the image files it was made with and those it has now."""
+        files = {
+            *guest.disks.values(),
+            *(path for top in disk_files(guest.domain).values() for path in chain(top)),
+        }
         remove_domain(guest.domain)
         for path in files:
             path.unlink(missing_ok=True)

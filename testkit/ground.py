@@ -25,7 +25,7 @@ class Ground:
 
 @contextmanager
 def prepare() -> Iterator[Ground]:
-    """Daemons running, leftovers swept, boot files built, accelerator chosen; everything is removed at the end."""
+    """Daemons run, leftovers are swept, boot files built, an accelerator chosen; removed at the end."""
     # Errors are raised as exceptions; libvirt would print each of them to stderr as well.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     image = guest_image()
@@ -34,6 +34,8 @@ def prepare() -> Iterator[Ground]:
         connection = libvirt.open(LIBVIRT_URI)
         try:
             with begin_run(connection) as run:
-                yield Ground(connection, run, chosen, GuestMaker(connection, run, image.copy_to(run.directory), chosen))
+                yield Ground(
+                    connection, run, chosen, GuestMaker(connection, run, image.copy_to(run.directory), chosen)
+                )
         finally:
             connection.close()

@@ -1,8 +1,8 @@
-"""The tiny guest: a kernel and an initial RAM disk made of Debian packages that boot in seconds without KVM.
+"""The tiny guest: a kernel and an initial RAM disk made of Debian packages, up in seconds without KVM.
 
-The RAM disk holds the whole system: static busybox as init and shell, qemu-guest-agent with its libraries, and
-the kernel modules of virtio disks and channels. It mounts every disk or partition that has an ext4 file system
-at ``/mnt/<device>`` and keeps the agent running (see ``guest_files/``).
+The RAM disk holds the whole system: static busybox as init and shell, qemu-guest-agent with its libraries,
+and the kernel modules of virtio disks and channels. It mounts every disk or partition that has an ext4 file
+system at ``/mnt/<device>`` and keeps the agent running (see ``guest_files/``).
 
 Built once per set of inputs into a cache directory; nothing is installed on the host.
 """
@@ -50,7 +50,7 @@ FILES = {
 FILES_DIRECTORY = Path(__file__).with_name("guest_files")
 CACHE_DIRECTORY = Path(__file__).parents[1] / ".cache" / "guest"
 
-KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 rdinit=/sbin/init"
+KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/sbin/init"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class GuestImage:
 
 
 def guest_image(cache: Path = CACHE_DIRECTORY) -> GuestImage:
-    """The guest's boot files, built if this clone has none for the present inputs. Safe for many callers at once."""
+    """The guest's boot files, built if the cache has none for the present inputs; callers may be many."""
     cache.mkdir(parents=True, exist_ok=True)
     directory = cache / _inputs_digest()
     image = GuestImage(directory / "vmlinuz", directory / "initrd")

@@ -16,6 +16,8 @@ from uuid import uuid4
 
 import libvirt
 
+from testkit.waiting import wait_until
+
 #: Every domain and every directory of a run carries its id behind this prefix.
 DOMAIN_PREFIX = "owtest-"
 DIRECTORY_PREFIX = "overwinter-tests-"
@@ -53,7 +55,7 @@ class Run:
 
 @contextmanager
 def begin_run(connection: libvirt.virConnect) -> Iterator[Run]:
-    """A run of this process. Sweeps dead runs first; removes its own domains, processes and files at the end."""
+    """A run of this process: sweeps dead runs first, and at the end removes all that it made itself."""
     run = Run(uuid4().hex[:8])
     with _locked(SWEEP_LOCK):
         _sweep(connection)
@@ -105,35 +107,49 @@ def _is_alive(run: Run) -> bool:
 
 
 def _remove(run_id: str, connection: libvirt.virConnect) -> None:
-    """Remove domains first, then the processes, the directory last: as long as it exists others find the rest."""
+    """Processes first, as they might make more; the directory last, so that others find what is left."""
     run = Run(run_id)
+    _end_processes(run_id)
     for domain in connection.listAllDomains():
         if domain.name().startswith(run.domain_name("")):
             remove_domain(domain)
-    for process in _processes_of(run_id):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
     shutil.rmtree(run.directory, ignore_errors=True)
 
 
 def remove_domain(domain: libvirt.virDomain) -> None:
     """Destroy and undefine a domain with everything libvirt keeps about it; its disk files stay."""
-    if domain.isActive():
-        domain.destroy()
-    if domain.isPersistent():
-        domain.undefineFlags(
-            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-        )
+    everything = (
+        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    )
+    for act in (domain.destroy, lambda: domain.undefineFlags(everything)):
+        try:
+            act()
+        except libvirt.libvirtError as error:
+            # Not running, or gone as soon as it was destroyed: that is what is wanted.
+            if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+                raise
 
 
-def _processes_of(run_id: str) -> Iterator[int]:
+def _end_processes(run_id: str) -> None:
+    for how, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for process in _processes_of(run_id):
+            with suppress(ProcessLookupError):
+                os.kill(process, how)
+        with suppress(TimeoutError):
+            wait_until(lambda: not _processes_of(run_id), f"processes of run {run_id} do not end", patience)
+            return
+
+
+def _processes_of(run_id: str) -> list[int]:
     """Processes that were started within a run, except the caller."""
     mark = f"{RUN_VARIABLE}={run_id}".encode()
+    found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             pid = int(environment.parent.name)
             if pid != os.getpid() and mark in environment.read_bytes().split(b"\0"):
-                yield pid
+                found.append(pid)
+    return found

@@ -1,0 +1,77 @@
+"""A throw-away PostgreSQL server: its own data directory, a Unix socket, no network, gone afterwards."""
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from testkit.waiting import wait_until
+
+#: Debian keeps server programs out of PATH, in one directory per major version.
+VERSIONS = Path("/usr/lib/postgresql")
+
+#: The server refuses to run as root. The user comes with the package.
+USER = "postgres"
+
+#: Nobody will miss the data.
+SETTINGS = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server; only root and its own user reach the socket in ``directory``."""
+
+    directory: Path
+    programs: Path
+
+    def new_database(self) -> str:
+        """Create an empty database and return its URL."""
+        name = f"test_{uuid4().hex[:12]}"
+        command = [self.programs / "createdb", "-h", self.directory, "-U", USER, name]
+        subprocess.run(command, check=True)
+        return f"postgresql+psycopg://{USER}@/{name}?host={self.directory}"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        command = [self.programs / "pg_isready", "-q", "-h", self.directory]
+        return subprocess.run(command, check=False).returncode == 0
+
+
+@contextmanager
+def postgres_server(directory: Path) -> Iterator[PostgresServer]:
+    """Run a server whose data and socket lie in the new ``directory``, in a place that every user may enter."""
+    newest = max(VERSIONS.iterdir(), key=lambda path: int(path.name))
+    server = PostgresServer(directory, newest / "bin")
+    directory.mkdir(mode=0o700)
+    shutil.chown(directory, USER, USER)
+    data = directory / "data"
+    initdb = [
+        server.programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        USER,
+        "--auth=trust",
+        "--no-sync",
+        "--no-locale",
+        "-E",
+        "UTF8",
+    ]
+    subprocess.run(initdb, cwd="/", user=USER, group=USER, extra_groups=[], check=True, capture_output=True)
+    settings = [argument for setting in SETTINGS for argument in ("-c", setting)]
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [server.programs / "postgres", "-D", data, "-k", directory, *settings],
+            cwd="/", user=USER, group=USER, extra_groups=[], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: server.answers, f"PostgreSQL does not start, see {log.name}")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)

@@ -1,0 +1,45 @@
+"""Fixtures that give tests the real ground of ``testkit``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from testkit.domains import GuestMaker
+from testkit.ground import Ground, prepare
+from testkit.postgres import PostgresServer, postgres_server
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Ground]:
+    """libvirt, this session's run, the accelerator; leftovers of killed sessions are gone."""
+    with prepare() as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="session")
+def guests(ground: Ground) -> GuestMaker:
+    """Makes guests; they live until removed or until the session ends."""
+    return ground.guests
+
+
+@pytest.fixture
+def image_directory(ground: Ground) -> Path:
+    """A new directory that QEMU's own user can reach, unlike ``tmp_path``."""
+    directory = ground.run.directory / uuid4().hex[:8]
+    directory.mkdir(mode=0o755)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def postgres(ground: Ground) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session, in the run's directory so that a killed session leaves none."""
+    with postgres_server(ground.run.directory / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """URL of a new, empty database."""
+    return postgres.new_database()
