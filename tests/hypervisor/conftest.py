@@ -13,17 +13,11 @@ import pytest
 
 from overwinter.hypervisor.connection import Hypervisor
 from testkit.disks import DiskSpec, make_disk
-from testkit.ground import Ground, prepare
+from testkit.ground import Ground
 from testkit.runs import remove_domain
 
 MIB = 1 << 20
 SIZE = 16 * MIB
-
-
-@pytest.fixture(scope="session")
-def ground() -> Iterator[Ground]:
-    with prepare() as ready:
-        yield ready
 
 
 @pytest.fixture(scope="session")
