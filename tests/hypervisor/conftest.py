@@ -95,15 +95,38 @@ def small_file_system(directory: Path, kib: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", directory], check=True)
 
 
+@contextmanager
+def loop_device(vm: BareMachine) -> Iterator[str]:
+    """Lets the stopped machine use its disk's file as a block device, as a logical volume would be."""
+    path = str(vm.disks["vda"][0])
+    attached = subprocess.run(["losetup", "-f", "--show", path], check=True, capture_output=True, text=True)
+    device = attached.stdout.strip()
+    xml = vm.domain.XMLDesc(2).replace("<disk type='file'", "<disk type='block'")
+    vm.domain.connect().defineXML(xml.replace(f"file='{path}'", f"dev='{device}'"))
+    try:
+        yield device
+    finally:
+        if vm.domain.isActive():
+            vm.domain.destroy()
+        subprocess.run(["losetup", "-d", device], check=True)
+
+
 class BareMaker:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self.made: list[libvirt.virDomain] = []
 
     def make(
-        self, formats: Sequence[str] = ("qcow2",), *, running: bool = True, size: int = SIZE, extra: str = ""
+        self,
+        formats: Sequence[str] = ("qcow2",),
+        *,
+        running: bool = True,
+        size: int = SIZE,
+        extra: str = "",
+        uefi: bool = False,
     ) -> BareMachine:
         name = uuid4().hex[:6]
+        machine = "q35" if uefi else "pc"
         directory = self._ground.run.directory / name
         directory.mkdir()
         disks = {}
@@ -121,16 +144,17 @@ class BareMaker:
             f"""<domain type='{self._ground.accelerator}'><name>{self._ground.run.domain_name(name)}</name>
             <metadata><note:text xmlns:note='urn:example:note'>kept</note:text></metadata>
             <memory unit='MiB'>32</memory><vcpu>1</vcpu>
-            <os><type arch='x86_64' machine='pc'>hvm</type></os>
+            <os {"firmware='efi'" if uefi else ""}><type arch='x86_64' machine='{machine}'>hvm</type></os>
+            <features><acpi/></features>
             <devices>{elements}{extra}<memballoon model='none'/></devices></domain>"""
         )
         self.made.append(domain)
-        machine = BareMachine(domain, directory, disks)
+        made = BareMachine(domain, directory, disks)
         for number, target in enumerate(disks):
-            machine.write(target, number * MIB, MIB, 0x10 + number)
+            made.write(target, number * MIB, MIB, 0x10 + number)
         if running:
             domain.create()
-        return machine
+        return made
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.model.errors import BlockJobFailed, ChainUnexpected, JobCancelled
 from overwinter.model.names import is_overlay
 from testkit.waiting import wait_until
-from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, read_disk, small_file_system
+from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, loop_device, read_disk, small_file_system
 
 pytestmark = pytest.mark.libvirt
 
@@ -279,6 +279,29 @@ def test_a_vm_that_stops_in_the_middle_is_merged_offline(
     assert chain(hypervisor, vm) == [*(o["vda"] for o in taken[1:]), original(vm)]
     assert not Path(taken[0]["vda"]).exists()
     survives_a_restart(vm)
+
+
+@RUNNING
+def test_a_block_device_goes_on_in_a_file_and_comes_back(
+    hypervisor: Hypervisor, machines: BareMaker, running: bool
+) -> None:
+    vm = machines.make(("raw",), running=False)
+    with loop_device(vm) as device:
+        before = vm.domain.XMLDesc(2)
+        with pytest.raises(ChainUnexpected, match="overlay directory"):
+            point(hypervisor, vm)
+        if running:
+            vm.domain.create()
+        taken = []
+        for step in range(3):
+            taken.append(point(hypervisor, vm, vm.directory)["vda"])
+            vm.write("vda", step * MIB, 65536, 0x50 + step)
+        merge_lowest(hypervisor, vm.uuid, "vda", taken[0], LIMITS)
+        assert chain(hypervisor, vm) == [taken[2], taken[1], device]
+        flatten(hypervisor, vm.uuid, "vda", device, taken, LIMITS)
+        assert vm.domain.XMLDesc(2) == before
+        assert overlays_left(vm) == []
+        survives_a_restart(vm)
 
 
 def test_a_foreign_job_is_left_alone(hypervisor: Hypervisor, machines: BareMaker) -> None:
