@@ -7,7 +7,7 @@ it without a trace. When the input closes instead (its parent died) or the hard 
 and thaws until the guest confirms. It then watches on for a freeze that was still under way: for the length
 of the hard stop, and for as long as its parent lives without having said ``done``.
 
-It has a session of its own and ignores the signals that end its parent's; nothing but SIGKILL ends it early. A
+It has a session of its own and ignores the signals that end its parent's; only SIGKILL ends it early. A
 service manager must leave it alone when its parent ends (systemd: ``KillMode=process``).
 """
 

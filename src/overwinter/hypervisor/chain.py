@@ -73,12 +73,19 @@ def original_layer(chain: Sequence[ImageLayer]) -> ImageLayer:
 
 
 def is_named(connection: libvirt.virConnect, path: str) -> bool:
-    """Whether any domain's live or persistent definition, or a chain below one, contains the file."""
+    """Whether any domain's live or persistent definition names the file, in a chain or as a job's target.
+
+    A definition of a stopped domain does not tell what lies below its images.
+    """
     for domain in connection.listAllDomains():
-        for xml in (live_xml(domain), persistent_xml(domain)):
-            for disk in domain_xml.disks(xml):
-                if any(layer.path == path for layer in disk.named):
-                    return True
-                if disk.mirror is not None and disk.mirror.path == path:
-                    return True
+        try:
+            definitions = live_xml(domain), persistent_xml(domain)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                continue  # removed since it was listed
+            raise
+        for disk in (disk for xml in definitions for disk in domain_xml.disks(xml)):
+            mirror = () if disk.mirror is None else (disk.mirror.path,)
+            if path in (*(layer.path for layer in disk.named), *mirror):
+                return True
     return False

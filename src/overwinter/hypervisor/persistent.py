@@ -26,15 +26,15 @@ def set_disk_image(
     """
     if not domain.isPersistent():
         return
-    before = chain.persistent_xml(domain)
-    root = domain_xml.parse(before)
-    element = domain_xml.disk_element(root, target)
+    persistent = chain.persistent_xml(domain)
+    element = domain_xml.disk_element(domain_xml.parse(persistent), target)
     if element is None:
         return
-    named = next(disk for disk in domain_xml.disks(before) if disk.target == target)
+    named = next(disk for disk in domain_xml.disks(persistent) if disk.target == target)
     if named.source is None or (named.source == layer and element.find("backingStore") is None):
         return
     if named.source.path not in (layer.path, *instead_of) and not is_overlay(named.source.path):
         return
     domain_xml.set_image(element, layer.path, layer.format, block_device=is_block_device(layer.path))
-    domain.connect().defineXML(domain_xml.text(root))
+    # Only this disk is written back: defining the whole VM anew could undo what somebody changes meanwhile.
+    domain.updateDeviceFlags(domain_xml.text(element), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
