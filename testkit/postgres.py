@@ -51,10 +51,10 @@ def postgres_server(directory: Path) -> Iterator[PostgresServer]:
     directory.mkdir(mode=0o700)
     shutil.chown(directory, USER, USER)
     data = directory / "data"
-    initdb = [server.programs / "initdb", "-D", data, "-U", USER, *INITDB_OPTIONS]
+    initdb: list[str | Path] = [server.programs / "initdb", "-D", data, "-U", USER, *INITDB_OPTIONS]
     subprocess.run([*AS_USER, *initdb], cwd="/", check=True, capture_output=True)
     settings = [argument for setting in SETTINGS for argument in ("-c", setting)]
-    postgres = [server.programs / "postgres", "-D", data, "-k", directory, *settings]
+    postgres: list[str | Path] = [server.programs / "postgres", "-D", data, "-k", directory, *settings]
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [*AS_USER, *postgres], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
