@@ -5,8 +5,8 @@ the last process that asked for them is done, also when an earlier one was kille
 """
 
 import fcntl
+import grp
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -113,9 +113,9 @@ def _give_kvm_to_its_group() -> None:
     While only root may, libvirtd finds KVM at its own probe and finds it missing for QEMU's user, throws its
     knowledge of QEMU away and probes again at every single request: seconds to a minute each.
     """
-    device = Path("/dev/kvm")
-    if device.exists() and device.group() != "kvm":
-        shutil.chown(device, group="kvm")
+    device, group = Path("/dev/kvm"), grp.getgrnam("kvm").gr_gid
+    if device.exists() and device.stat().st_gid != group:
+        os.chown(device, -1, group)
         device.chmod(0o660)
 
 

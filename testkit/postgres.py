@@ -16,8 +16,10 @@ VERSIONS = Path("/usr/lib/postgresql")
 
 #: The server refuses to run as root. The user comes with the package.
 USER = "postgres"
+AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--")
 
 #: Nobody will miss the data.
+INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
 SETTINGS = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -31,44 +33,32 @@ class PostgresServer:
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
         name = f"test_{uuid4().hex[:12]}"
-        command = [self.programs / "createdb", "-h", self.directory, "-U", USER, name]
-        subprocess.run(command, check=True)
+        subprocess.run([self.programs / "createdb", "-h", self.directory, "-U", USER, name], check=True)
         return f"postgresql+psycopg://{USER}@/{name}?host={self.directory}"
 
     @property
     def answers(self) -> bool:
         """Whether it takes connections."""
-        command = [self.programs / "pg_isready", "-q", "-h", self.directory]
-        return subprocess.run(command, check=False).returncode == 0
+        ask = subprocess.run([self.programs / "pg_isready", "-q", "-h", self.directory], check=False)
+        return ask.returncode == 0
 
 
 @contextmanager
 def postgres_server(directory: Path) -> Iterator[PostgresServer]:
-    """Run a server whose data and socket lie in the new ``directory``, in a place that every user may enter."""
+    """Run a server with data and socket in the new ``directory``, whose parent every user may enter."""
     newest = max(VERSIONS.iterdir(), key=lambda path: int(path.name))
     server = PostgresServer(directory, newest / "bin")
     directory.mkdir(mode=0o700)
     shutil.chown(directory, USER, USER)
     data = directory / "data"
-    initdb = [
-        server.programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        USER,
-        "--auth=trust",
-        "--no-sync",
-        "--no-locale",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(initdb, cwd="/", user=USER, group=USER, extra_groups=[], check=True, capture_output=True)
+    initdb: list[str | Path] = [server.programs / "initdb", "-D", data, "-U", USER, *INITDB_OPTIONS]
+    subprocess.run([*AS_USER, *initdb], cwd="/", check=True, capture_output=True)
     settings = [argument for setting in SETTINGS for argument in ("-c", setting)]
+    postgres: list[str | Path] = [server.programs / "postgres", "-D", data, "-k", directory, *settings]
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
-            [server.programs / "postgres", "-D", data, "-k", directory, *settings],
-            cwd="/", user=USER, group=USER, extra_groups=[], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+            [*AS_USER, *postgres], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     try:
         wait_until(lambda: server.answers, f"PostgreSQL does not start, see {log.name}")
         yield server

@@ -1,0 +1,44 @@
+# Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint demo clean-demo bench clean lock
+
+PYTHON := .venv/bin/python
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install Debian packages and the Python environment .venv
+	@scripts/setup
+
+demo: ## protect, back up and restore a real VM; writes demo-report.json
+	@scripts/setup
+	@$(PYTHON) -m demo
+
+clean-demo: ## remove everything the demo made
+	@scripts/setup
+	@$(PYTHON) -m demo clean
+
+test: lint ## lint, then run all tests
+	@$(PYTHON) -m pytest
+
+lint: ## check style, types and shell scripts
+	@scripts/setup test
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@shellcheck scripts/setup .ci/run testkit/guest_files/agent testkit/guest_files/power-button \
+		testkit/guest_files/rc testkit/guest_files/shutdown
+
+bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JSON document
+	@scripts/setup bench
+	@$(PYTHON) -m bench
+
+lock: ## renew requirements.lock from pyproject.toml
+	@scripts/setup
+	@CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras --extra dev \
+		--build-deps-for editable --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+
+clean: ## remove the Python environment, caches and reports
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json
