@@ -65,11 +65,9 @@ def serving(directory: Path) -> Iterator[Running]:
         listening.close()
 
 
-@contextmanager
-def fresh_service(running: Running) -> Iterator[Served]:
+def fresh_service(running: Running) -> FakeService:
     """Put a new service with two VMs (Web01, db01) and the vault v1 behind a running server."""
     service = FakeService("Web01", "db01")
     service.create_vault("v1", "default")
     running.app.state.service = service
-    with running.client() as http:
-        yield Served(service, running.state.root, http)
+    return service
