@@ -50,9 +50,11 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Running]:
+def serving(directory: Path, port: int = 0) -> Iterator[Running]:
     """Run a server; its service is exchanged by whoever uses it."""
-    server, listening = make_server(FakeService(), directory, host="127.0.0.1", port=0, now=datetime.now(UTC))
+    server, listening = make_server(
+        FakeService(), directory, host="127.0.0.1", port=port, now=datetime.now(UTC)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
