@@ -22,5 +22,5 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def served(running: Running) -> Iterator[Served]:
     """The server over a new fake service: VMs Web01 and db01, vault v1 in the group default."""
-    with fresh_service(running) as one:
-        yield one
+    with running.client() as http:
+        yield Served(fresh_service(running), running.state.root, http)

@@ -50,9 +50,11 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Running]:
+def serving(directory: Path, port: int = 0) -> Iterator[Running]:
     """Run a server; its service is exchanged by whoever uses it."""
-    server, listening = make_server(FakeService(), directory, host="127.0.0.1", port=0, now=datetime.now(UTC))
+    server, listening = make_server(
+        FakeService(), directory, host="127.0.0.1", port=port, now=datetime.now(UTC)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -65,11 +67,9 @@ def serving(directory: Path) -> Iterator[Running]:
         listening.close()
 
 
-@contextmanager
-def fresh_service(running: Running) -> Iterator[Served]:
+def fresh_service(running: Running) -> FakeService:
     """Put a new service with two VMs (Web01, db01) and the vault v1 behind a running server."""
     service = FakeService("Web01", "db01")
     service.create_vault("v1", "default")
     running.app.state.service = service
-    with running.client() as http:
-        yield Served(service, running.state.root, http)
+    return service

@@ -289,6 +289,18 @@ def test_a_guest_cannot_speak_to_the_terminal(run: Run, served: Served) -> None:
     assert "\x1b" not in shown and "\x07" not in shown and "[bold]" in shown
 
 
+def test_names_that_are_no_text(run: Run, served: Served) -> None:
+    with_points(served.service)
+    for words in (("vm", "show", "\udcff"), ("restore", "Web01", "--point", "latest", "--disks", "/x\udcff")):
+        assert json_of(run(*words, "--json"), status=1)["error"]["code"] == "BadRequest"
+
+
+def test_names_are_not_turned_into_pictures(run: Run, served: Served) -> None:
+    served.service._machines.append(make_machine(":cat: [red]"))
+    assert ":cat: [red]" in run("vm", "list").stdout
+    assert json_of(run("vm", "show", ":cat: [red]", "--json"))["name"] == ":cat: [red]"
+
+
 def test_every_command_has_an_example(run: Run) -> None:
     commands = [("serve",), ("protect",), ("backup",), ("points",), ("restore",), ("unprotect",)]
     commands += [("vm", verb) for verb in ("list", "show")]

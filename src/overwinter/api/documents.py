@@ -86,7 +86,12 @@ class ArmModel(BaseModel):
         if not isinstance(value, dict):
             return value
         known = {field.alias.casefold(): field.alias for field in cls.model_fields.values() if field.alias}
-        return {known.get(str(name).casefold(), name): content for name, content in value.items()}
+        # A null means the same as leaving the property out.
+        return {
+            known.get(str(name).casefold(), name): content
+            for name, content in value.items()
+            if content is not None
+        }
 
     @classmethod
     def read(cls, document: JsonObject) -> Self:

@@ -4,9 +4,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, Field, NaiveDatetime, field_validator
+from pydantic import Field, field_validator
 
-from overwinter.api.documents import ArmModel
+from overwinter.api.documents import ArmModel, JsonObject
 from overwinter.model.errors import NotImplementedYet, RequestError
 
 
@@ -22,6 +22,7 @@ class VaultRequest(ArmModel):
     """Body of PUT vault. Settings that this version does not have are accepted and not kept."""
 
     location: str | None = None
+    properties: JsonObject | None = None
 
 
 class _DiskExclusion(ArmModel):
@@ -68,8 +69,7 @@ class ItemRequest(ArmModel):
 
 
 class _BackupProperties(ArmModel):
-    # A time without a zone is UTC, as everywhere in this API.
-    expires: AwareDatetime | NaiveDatetime | None = Field(default=None, alias="recoveryPointExpiryTimeInUTC")
+    expires: str | None = Field(default=None, alias="recoveryPointExpiryTimeInUTC")
 
 
 class BackupRequest(ArmModel):

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from overwinter.api import filters, paths
+from overwinter.api import filters, paths, times
 from overwinter.api.context import Api, ItemHere, TheApi, VaultHere
 from overwinter.api.documents import Document
 from overwinter.api.ids import find, last_name, vm_of_item_name
 from overwinter.api.requests import BackupRequest, BackupStatusRequest, ItemRequest
 from overwinter.api.shapes_items import backup_status_shape, container_shape, item_shape, protectable_shape
-from overwinter.api.times import as_utc
 from overwinter.model.errors import RequestError
 from overwinter.model.job import Job, JobError, JobOperation
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -85,10 +84,11 @@ def delete_item(item: ItemHere, vault: VaultHere, api: TheApi) -> Response:
 @router.post(paths.ITEM + "/backup")
 def start_backup(item: ItemHere, vault: VaultHere, document: Document, api: TheApi) -> Response:
     """Start a backup now."""
-    expires = BackupRequest.read(document).properties.expires
-    if expires is not None and as_utc(expires) <= api.now:
+    asked = BackupRequest.read(document).properties.expires
+    expires = None if asked is None else times.parse(asked)
+    if expires is not None and expires <= api.now:
         raise RequestError("recoveryPointExpiryTimeInUTC lies in the past.")
-    job = api.service.backup(item, expires=None if expires is None else as_utc(expires))
+    job = api.service.backup(item, expires=expires)
     return api.accepted(api.ids.item(vault, item), job)
 
 

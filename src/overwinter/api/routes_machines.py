@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Query
 
 from overwinter.api import paths
-from overwinter.api.context import GroupHere, TheApi, in_default_group
+from overwinter.api.context import Api, GroupHere, TheApi, in_default_group
 from overwinter.api.ids import find
 from overwinter.api.shapes_machines import instance_view, machine_shape
 from overwinter.model.errors import NotFound
@@ -45,7 +45,7 @@ def get_machine(
     machine: str, group: GroupHere, api: TheApi, expand: str = Query("", alias="$expand")
 ) -> Shape:
     """One VM; with its instance view when asked for."""
-    vm = machine_of(api, group, machine)
+    vm = _machine_of(api, group, machine)
     shape = machine_shape(api.ids, vm)
     if expand.casefold() == "instanceview":
         properties = shape["properties"]
@@ -57,18 +57,18 @@ def get_machine(
 @router.get(paths.MACHINE + "/instanceView")
 def get_instance_view(machine: str, group: GroupHere, api: TheApi) -> Shape:
     """How a VM is at this moment."""
-    vm = machine_of(api, group, machine)
+    vm = _machine_of(api, group, machine)
     return instance_view(vm, api.service.guest_view(vm), api.now)
 
 
-def machine_of(api: TheApi, group: str, name: str) -> VirtualMachine:
+def _machine_of(api: Api, group: str, name: str) -> VirtualMachine:
     """The VM of that name in a group; NotFound."""
     if not in_default_group(group):
         raise NotFound(f"There is no virtual machine {name!r} in resource group {group!r}.")
     return find(api.service.machines(), name, lambda vm: vm.name, "virtual machine")
 
 
-def _subscription(api: TheApi) -> Shape:
+def _subscription(api: Api) -> Shape:
     number = str(api.service.subscription_id)
     return {
         "id": api.ids.subscription,

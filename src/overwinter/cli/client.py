@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -226,7 +226,7 @@ def _vault_address(address: str) -> str:
 
 def _refuse_slash(what: str, name: str) -> None:
     """A name becomes one segment of an address; one that cannot be a segment names nothing."""
-    if not name or "/" in name or quote(name, safe="") in (".", ".."):
+    if not name or "/" in name or name in (".", ".."):
         raise NotFound(f"There is no {what} {name!r}.")
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from overwinter.api.state import StateDirectory
 from overwinter.cli.failure import Failure
-from overwinter.model.errors import ServiceUnreachable
+from overwinter.model.errors import RequestError, ServiceUnreachable
 
 API_VERSION = "2026-10-01"
 
@@ -21,7 +21,11 @@ Arm = dict[str, Any]
 
 
 class Connection:
-    """Requests to one service. Raises Failure for what the service refuses, ServiceUnreachable otherwise."""
+    """Requests to one service.
+
+    Raises Failure for what the service refuses, ServiceUnreachable when it cannot be talked to, RequestError
+    when a name is not text.
+    """
 
     def __init__(self, http: httpx.Client, subscription: str) -> None:
         self._http = http
@@ -54,11 +58,14 @@ class Connection:
     def _send(
         self, method: str, path: str | httpx.URL, body: Arm | None = None, query: dict[str, str] | None = None
     ) -> httpx.Response:
-        address = path if isinstance(path, httpx.URL) else httpx.URL(quote(path, safe="/;"))
-        if isinstance(path, str):
-            address = address.copy_merge_params({"api-version": API_VERSION, **(query or {})})
         try:
-            answer = self._http.request(method, address, json=body)
+            if isinstance(path, str):
+                path = httpx.URL(quote(path, safe="/;")).copy_merge_params(
+                    {"api-version": API_VERSION, **(query or {})}
+                )
+            answer = self._http.request(method, path, json=body)
+        except UnicodeEncodeError:
+            raise RequestError("A name or path on the command line is not valid text.") from None
         except httpx.ConnectError as error:
             raise ServiceUnreachable(_why_no_connection(self._http, error)) from None
         except httpx.TransportError as error:

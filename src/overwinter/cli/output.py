@@ -24,15 +24,15 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = Console(highlight=False, emoji=False, soft_wrap=True)
         if not self.out.is_terminal:
             self.out.width = _UNBOUNDED
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
     def show(self, value: object, *parts: Table | str) -> None:
         """The result of a command: ``value`` as JSON, or the parts for people."""
         if self.as_json:
-            self.out.print(json.dumps(to_json(value), indent=1, ensure_ascii=False), markup=False)
+            self.out.print(json.dumps(to_json(value), indent=1), markup=False)
             return
         for part in parts:
             if isinstance(part, str):
@@ -55,7 +55,7 @@ class Output:
                     "recommendations": list(failure.recommendations),
                 }
             }
-            self.out.print(json.dumps(document, indent=1, ensure_ascii=False), markup=False)
+            self.out.print(json.dumps(document, indent=1), markup=False)
             return
         for line in [f"Error {failure.code}: {failure.message}", *advice(failure.recommendations)]:
             self.err.print(harmless(line), markup=False)
