@@ -4,6 +4,7 @@ from overwinter.vault.collect import CollectStats
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource
 from overwinter.vault.manifest import Manifest, ManifestDisk
+from overwinter.vault.rebuild import rebuild_index
 from overwinter.vault.session import Session, SessionStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
@@ -18,4 +19,5 @@ __all__ = [
     "VaultStore",
     "create_vault",
     "open_vault",
+    "rebuild_index",
 ]

@@ -19,7 +19,7 @@ from overwinter.vault.seal import BlobKind, ObjectKind
 _BUFFERS = 3
 
 #: An index object is written after this many packs (128 MiB): what a session that dies may lose.
-_PACKS_PER_INDEX = 4
+PACKS_PER_INDEX = 4
 
 
 class BlobWriter:
@@ -106,7 +106,7 @@ class BlobWriter:
             self._buffers.put(builder.buffer)
         self._unindexed.extend(record(builder.pack, entry) for entry in builder.entries)
         self._unindexed_packs += 1
-        if self._unindexed_packs >= _PACKS_PER_INDEX:
+        if self._unindexed_packs >= PACKS_PER_INDEX:
             self._write_index()
 
     def _write_index(self) -> None:

@@ -182,14 +182,14 @@ def create_vault_on(
 
 def open_vault_on(storage: Storage, url: str, key: KeySource, random: Random = os.urandom) -> VaultStore:
     """``open_vault`` on an open storage; ``url`` is for messages."""
-    blobs, chunk_size = _unlocked(storage, url, key, random)
+    blobs, chunk_size = unlocked(storage, url, key, random)
     for stored in storage.list("index/"):
         blobs.index.add(read_table(storage, blobs.keys, stored.name))
     return VaultStore(blobs, chunk_size)
 
 
-def _unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:
-    """The vault without its index, and its chunk size."""
+def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:
+    """A vault without its index, and its chunk size; errors as ``open_vault``."""
     try:
         stored = storage.get(_CONFIG)
     except VaultObjectMissing as error:
