@@ -201,11 +201,13 @@ class FakeService:
     def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
         return [PointDisk("vda", -1, GIB, "qcow2"), PointDisk("vdb", 0, 2 * GIB, "raw")]
 
-    def restore_as_vm(self, point: RecoveryPoint, *, vm_name: str, directory: Path | None) -> Job:
+    def restore_as_vm(
+        self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool
+    ) -> Job:
         if any(vm.name == vm_name for vm in self._machines):
             raise AlreadyExists(f"A VM {vm_name!r} exists already.")
         self._machines.append(make_machine(vm_name))
-        asked = {"vm_name": vm_name, "directory": directory and str(directory)}
+        asked = {"vm_name": vm_name, "directory": directory and str(directory), "start": start}
         return self._start(self._items[point.item_id], JobOperation.RESTORE, parameters=asked)
 
     def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:

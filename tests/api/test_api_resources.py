@@ -226,7 +226,7 @@ def test_restore_disks_and_as_vm(served: Served, backup: Job, tmp_path: Path) ->
     assert served.service.jobs()[-1].parameters == {"directory": str(tmp_path)}
     body = restore(recoveryType="AlternateLocation", targetVirtualMachineId=f"{MACHINES}//New1")
     assert served.http.post(path, json=body).status_code == 202
-    assert served.service.jobs()[-1].parameters == {"vm_name": "New1", "directory": None}
+    assert served.service.jobs()[-1].parameters == {"vm_name": "New1", "directory": None, "start": False}
     answer = served.http.post(path, json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "ResourceAlreadyExists")
 

@@ -171,7 +171,11 @@ def test_restore(run: Run, served: Served, tmp_path: Path) -> None:
     first, last = sorted(row["id"] for row in json_of(run("points", "Web01", "--json")))
     made = run("restore", "Web01", "--point", "latest", "--as", "copy1", "--into", str(tmp_path))
     assert made.exit_code == 0, made.output
-    assert served.service.jobs()[-1].parameters == {"vm_name": "copy1", "directory": str(tmp_path)}
+    assert served.service.jobs()[-1].parameters == {
+        "vm_name": "copy1",
+        "directory": str(tmp_path),
+        "start": False,
+    }
     made = run("restore", "Web01", "--point", first, "--disks", str(tmp_path / "disks"), "--json")
     job = json_of(made)
     assert job["parameters"] == {"directory": str(tmp_path / "disks")}

@@ -53,6 +53,8 @@ FROZEN = {
     "JobCancelled": 6001,
     "InternalServerError": 7001,
     "ServiceUnreachable": 7002,
+    "CatalogUnavailable": 7003,
+    "RecoveryPointSnapshotOnly": 7004,
 }
 
 

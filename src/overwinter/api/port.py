@@ -71,8 +71,10 @@ class Service(Protocol):
     def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
         """The disks a recovery point holds."""
 
-    def restore_as_vm(self, point: RecoveryPoint, *, vm_name: str, directory: Path | None) -> Job:
-        """Restore as a new VM; ``AlreadyExists``."""
+    def restore_as_vm(
+        self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool
+    ) -> Job:
+        """Restore as a new VM and start it if asked; ``AlreadyExists``."""
 
     def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:
         """Restore the disks as files; ``AlreadyExists``."""

@@ -88,6 +88,7 @@ class RecoveryType(Word):
 
 class _RestoreExtension(ArmModel):
     target_directory: Path | None = None
+    start: bool = False
 
     @field_validator("target_directory")
     @classmethod
@@ -105,7 +106,9 @@ class _RestoreProperties(ArmModel):
 
 
 class RestoreRequest(ArmModel):
-    """Body of POST restore. ``overwinter.targetDirectory`` is our extension: where files are written."""
+    """Body of POST restore. Our extension ``overwinter``: where files are written (``targetDirectory``),
+    whether the new VM is started (``start``).
+    """
 
     properties: _RestoreProperties
 

@@ -55,7 +55,8 @@ def restore(point: str, item: ItemHere, vault: VaultHere, document: Document, ap
         vm_name = last_name(asked.target_virtual_machine_id or "", "virtualMachines")
         if not vm_name.isprintable() or len(vm_name) > 255 or vm_name in (".", ".."):
             raise RequestError(f"{vm_name[:80]!r} cannot be the name of a virtual machine.")
-        job = api.service.restore_as_vm(found, vm_name=vm_name, directory=directory)
+        start = asked.overwinter.start
+        job = api.service.restore_as_vm(found, vm_name=vm_name, directory=directory, start=start)
     return api.accepted(api.ids.item(vault, item), job)
 
 

@@ -1,6 +1,6 @@
 """What the commands ask of the service: a thin typed client that speaks ARM and answers in views."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -158,23 +158,26 @@ class Client:
         rows = self._connection.rows(f"{item.address}/recoveryPoints")
         return [_read(PointView.read, row, item) for row in rows]
 
-    def restore_as_vm(self, point: PointView, name: str, directory: Path | None) -> JobView:
+    def restore_as_vm(self, point: PointView, name: str, directory: Path | None, *, start: bool) -> JobView:
         """Restore a point as a new VM."""
         _refuse_slash("virtual machine", name)
-        return self._restore(point, "AlternateLocation", directory, self._machine_path(name))
+        extension = {"targetDirectory": None if directory is None else str(directory), "start": start}
+        return self._restore(point, "AlternateLocation", extension, self._machine_path(name))
 
     def restore_disks(self, point: PointView, directory: Path) -> JobView:
         """Restore the disks of a point as files."""
-        return self._restore(point, "RestoreDisks", directory, None)
+        return self._restore(point, "RestoreDisks", {"targetDirectory": str(directory)}, None)
 
-    def _restore(self, point: PointView, kind: str, directory: Path | None, machine: str | None) -> JobView:
+    def _restore(
+        self, point: PointView, kind: str, extension: Mapping[str, object], machine: str | None
+    ) -> JobView:
         body = {
             "properties": {
                 "objectType": "IaasVMRestoreRequest",
                 "recoveryPointId": point.id,
                 "recoveryType": kind,
                 "targetVirtualMachineId": machine,
-                "overwinter": {"targetDirectory": None if directory is None else str(directory)},
+                "overwinter": extension,
             }
         }
         answer = self._connection.post(f"{point.address}/restore", body)

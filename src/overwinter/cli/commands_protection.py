@@ -80,6 +80,9 @@ def restore(
     disks: Annotated[
         Path | None, typer.Option("--disks", metavar="DIR", help="Restore only the disks, as files in DIR.")
     ] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start the new VM; mind that the original may still run.")
+    ] = False,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="Where the new VM's disks are put.")
     ] = None,
@@ -94,6 +97,8 @@ def restore(
         raise typer.BadParameter(
             "Give either --as NAME (a new VM) or --disks DIR (files).", param_hint="'--as'"
         )
+    if disks is not None and start:
+        raise typer.BadParameter("Belongs to --as: only a VM can be started.", param_hint="'--start'")
     if disks is not None and into is not None:
         raise typer.BadParameter(
             "Belongs to --as; with --disks the directory is named there.", param_hint="'--into'"
@@ -101,7 +106,8 @@ def restore(
     with session(directory, output) as client:
         found = _choose(client.points(client.item(vm, vault)), point, vm)
         if new_name is not None:
-            job = client.restore_as_vm(found, new_name, None if into is None else into.absolute())
+            target = None if into is None else into.absolute()
+            job = client.restore_as_vm(found, new_name, target, start=start)
         else:
             assert disks is not None, "checked above"
             job = client.restore_disks(found, disks.absolute())

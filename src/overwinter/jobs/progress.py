@@ -28,10 +28,10 @@ class TaskReporter:
         self._checked = float("-inf")
         self._cancelled = False
 
-    def advance(self, count: int) -> None:
-        """``count`` more bytes are done."""
+    def reach(self, done: int) -> None:
+        """``done`` bytes of the task are done."""
         with self._lock:
-            self._done += count
+            self._done = done
             if time.monotonic() - self._written < INTERVAL_S:
                 return
             self._written = time.monotonic()

@@ -125,37 +125,62 @@ class _Source:
         """The disks of the point."""
         return disks_of(self.manifest, tuple(self.captures.values()))
 
-    def copy(self, disk: PointDisk, path: Path, reporter: TaskReporter) -> None:
-        """Write one disk into the new image ``path``; zero ranges stay holes."""
+    def data_size(self) -> int:
+        """How many bytes ``copy`` will write for all disks together."""
+        if self.manifest is not None:
+            return sum(self.store.data_size(disk.map) for disk in self.manifest.disks)
+        total = 0
+        for capture in self.captures.values():
+            with open_frozen(_chain(capture)) as frozen:
+                total += sum(extent.length for extent in frozen.extents(None) if not extent.zero)
+        return total
+
+    def copy(
+        self, disk: PointDisk, path: Path, done: Callable[[int], None], check: Callable[[], None]
+    ) -> None:
+        """Write one disk into the new image ``path``; zero ranges stay holes.
+
+        ``done`` is told the bytes of this disk written so far; ``check`` may raise to stop.
+        """
         create_image(str(path), disk.format, disk.size, cluster_size=disk.cluster_size)
         with open_writer(str(path), disk.format) as writer:
             if self.manifest is None:
-                self._copy_chain(self.captures[disk.target], writer.write, reporter)
+                _copy_chain(self.captures[disk.target], writer.write, done, check)
             else:
                 stored = next(d for d in self.manifest.disks if d.target == disk.target)
                 self.store.restore_disk(
                     stored.map,
                     writer.write,
                     target=disk.target,
-                    progress=reporter.advance,
-                    cancelled=reporter.check,
+                    progress=done,
+                    cancelled=check,
                 )
             writer.finish()
 
-    def _copy_chain(
-        self, capture: DiskCapture, write: Callable[[int, memoryview], None], reporter: TaskReporter
-    ) -> None:
-        chain = [ImageLayer(*layer) for layer in zip(capture.chain, capture.formats, strict=True)]
-        buffer = memoryview(bytearray(COPY_STEP))
-        with open_frozen(chain) as frozen:
-            for extent in frozen.extents(None):
-                for offset in range(extent.offset, extent.end, COPY_STEP):
-                    reporter.check()
-                    part = buffer[: min(COPY_STEP, extent.end - offset)]
-                    if not extent.zero:
-                        frozen.read_into(offset, part)
-                        write(offset, part)
-                    reporter.advance(len(part))
+
+def _chain(capture: DiskCapture) -> list[ImageLayer]:
+    return [ImageLayer(*layer) for layer in zip(capture.chain, capture.formats, strict=True)]
+
+
+def _copy_chain(
+    capture: DiskCapture,
+    write: Callable[[int, memoryview], None],
+    done: Callable[[int], None],
+    check: Callable[[], None],
+) -> None:
+    buffer = memoryview(bytearray(COPY_STEP))
+    copied = 0
+    with open_frozen(_chain(capture)) as frozen:
+        for extent in frozen.extents(None):
+            if extent.zero:
+                continue
+            for offset in range(extent.offset, extent.end, COPY_STEP):
+                check()
+                part = buffer[: min(COPY_STEP, extent.end - offset)]
+                frozen.read_into(offset, part)
+                write(offset, part)
+                copied += len(part)
+                done(copied)
 
 
 def disks_of(manifest: Manifest | None, captures: tuple[DiskCapture, ...]) -> tuple[PointDisk, ...]:
@@ -174,11 +199,14 @@ def write(runtime: Runtime, job_id: UUID) -> None:
     target, source = Target.from_job(job), _Source(runtime, job)
     check_target(runtime, target, source.disks)
     files = _files(target, source)
-    with task(runtime, job_id, RESTORE_DISKS, total=sum(disk.size for disk in source.disks)) as reporter:
+    with task(runtime, job_id, RESTORE_DISKS, total=source.data_size()) as reporter:
         remove_partial(runtime, job_id)
         try:
+            before = 0
             for disk in source.disks:
-                source.copy(disk, _partial(job, target.disk(disk)), reporter)
+                done = _Offset(reporter, before)
+                source.copy(disk, _partial(job, target.disk(disk)), done, reporter.check)
+                before = done.reached
                 faults.place("restore.disk-written")
             for path, content in files.items():
                 _write_file(_partial(job, path), content)
@@ -186,6 +214,19 @@ def write(runtime: Runtime, job_id: UUID) -> None:
             remove_partial(runtime, job_id)
             raise
     faults.place("restore.written")
+
+
+class _Offset:
+    """Reports the progress of one disk behind that of the disks before it."""
+
+    def __init__(self, reporter: TaskReporter, before: int) -> None:
+        self._reporter = reporter
+        self._before = before
+        self.reached = before
+
+    def __call__(self, done: int) -> None:
+        self.reached = self._before + done
+        self._reporter.reach(self.reached)
 
 
 def _files(target: Target, source: _Source) -> dict[Path, bytes]:

@@ -291,7 +291,7 @@ class Service:
         *,
         vm_name: str,
         directory: Path | None,
-        start: bool = False,
+        start: bool,
     ) -> Job:
         """Restore as a new VM. Raises AlreadyExists when the name or a file is taken, RequestError."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", vm_name):

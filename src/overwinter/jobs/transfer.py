@@ -34,7 +34,7 @@ from overwinter.model.job import TRANSFER_DATA, JobError
 from overwinter.model.point import DiskCapture, RestorePoint
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import ImageLayer
-from overwinter.vault import DiskMap, Manifest, ManifestDisk, Session, VaultStore
+from overwinter.vault import DiskMap, Manifest, ManifestDisk, Session, VaultStore, bytes_to_read
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         if manifest is None:
             for capture in point.disks:
                 sources.append(stack.enter_context(_opened(capture, known.get(capture.target), store)))
-        total = sum(sum(extent.length for extent in _extents(source)) for source in sources)
+        total = sum(_bytes_to_read(source, store.chunk_size) for source in sources)
         with task(runtime, job_id, TRANSFER_DATA, total=total) as reporter:
             if manifest is None:
                 manifest, warnings = _store(store, reporter, item, point, state, sources)
@@ -106,6 +106,11 @@ def _extents(source: _Source) -> Iterator[Extent]:
     return source.disk.extents(source.increment.depth)
 
 
+def _bytes_to_read(source: _Source, chunk_size: int) -> int:
+    has_parent = source.parent is not None
+    return bytes_to_read(_extents(source), source.disk.size, chunk_size, has_parent=has_parent)
+
+
 def _store(
     store: VaultStore,
     reporter: TaskReporter,
@@ -117,13 +122,14 @@ def _store(
     warnings: list[JobError] = []
     disks: list[ManifestDisk] = []
     incremental = True
-    with store.session(progress=reporter.advance, cancelled=reporter.check) as session:
+    with store.session(progress=reporter.reach, cancelled=reporter.check) as session:
         for source in sources:
             disk_map, full, warning = _store_disk(session, source)
             warnings += warning
             incremental = incremental and not full
             disks.append(_manifest_disk(source, disk_map))
             _check_untouched(source)
+        session.flush()
         faults.place("transfer.stored")
         manifest = Manifest(
             point_id=str(point.id),

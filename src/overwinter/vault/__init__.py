@@ -4,6 +4,7 @@ from overwinter.vault.collect import CollectStats
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource
 from overwinter.vault.manifest import Manifest, ManifestDisk
+from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
 from overwinter.vault.session import Session, SessionStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
@@ -17,6 +18,7 @@ __all__ = [
     "Session",
     "SessionStats",
     "VaultStore",
+    "bytes_to_read",
     "create_vault",
     "open_vault",
     "rebuild_index",

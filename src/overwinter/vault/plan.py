@@ -48,6 +48,15 @@ def spans(extents: Iterable[Extent], size: int, chunk_size: int, *, has_parent: 
                 done = stop
 
 
+def bytes_to_read(extents: Iterable[Extent], size: int, chunk_size: int, *, has_parent: bool) -> int:
+    """How many bytes of the disk storing these extents will read."""
+    total = 0
+    for span in spans(extents, size, chunk_size, has_parent=has_parent):
+        if not span.zero:
+            total += min(span.count * chunk_size, size - span.first * chunk_size)
+    return total
+
+
 def batches(parts: Iterable[Span], chunks_per_batch: int) -> Iterator[list[Span]]:
     """Group spans, in order, into batches that read at most ``chunks_per_batch`` chunks each."""
     batch: list[Span] = []

@@ -66,6 +66,16 @@ def restore_disk(
             progress(done)
 
 
+def data_size(blobs: BlobStore, disk: DiskMap) -> int:
+    """See ``VaultStore.data_size``."""
+    total = 0
+    for run in open_map(blobs, disk).runs(0, -(-disk.size // disk.chunk_size)):
+        for number, chunk_id in run:
+            if chunk_id != ZERO_ID:
+                total += min(disk.chunk_size, disk.size - number * disk.chunk_size)
+    return total
+
+
 def read_range(blobs: BlobStore, disk: DiskMap, offset: int, length: int) -> bytes:
     """See ``VaultStore.read_range``."""
     if offset < 0 or length < 0 or offset + length > disk.size:

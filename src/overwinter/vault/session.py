@@ -88,7 +88,7 @@ class Session:
 
     @property
     def stats(self) -> SessionStats:
-        """What the session has cost so far; ``bytes_stored`` is complete after ``commit``."""
+        """The cost so far; ``bytes_stored`` lacks what ``flush`` and ``commit`` still write."""
         return replace(self._stats, bytes_stored=self._stats.bytes_stored + self._writer.bytes_stored)
 
     def store_disk(
@@ -126,6 +126,10 @@ class Session:
         return DiskMap(
             size, self._store_page(encode_root(size, self._chunk_size, writer.finish())), self._chunk_size
         )
+
+    def flush(self) -> None:
+        """Make everything stored so far durable, so that ``stats`` tells all but the manifest's own size."""
+        self._writer.finish()
 
     def commit(self, manifest: Manifest) -> None:
         """Make everything stored so far durable, then the recovery point itself: from here on it exists.

@@ -116,6 +116,10 @@ class VaultStore:
         """
         restore.restore_disk(self._blobs, disk, write, target, progress, cancelled)
 
+    def data_size(self, disk: DiskMap) -> int:
+        """How many bytes ``restore_disk`` will write: those of the chunks that are not zero."""
+        return restore.data_size(self._blobs, disk)
+
     def read_range(self, disk: DiskMap, offset: int, length: int) -> bytes:
         """``length`` verified bytes of a disk from ``offset``. Raises ``ValueError`` outside the disk."""
         return restore.read_range(self._blobs, disk, offset, length)
