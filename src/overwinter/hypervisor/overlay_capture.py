@@ -105,7 +105,7 @@ class OverlayCapture:
 
 
 def _capture(disk: Disk, point_id: UUID, overlay_directory: Path | None) -> DiskCapture:
-    original = Path(chain.original_layer(disk.chain).path)
+    original = Path(disk.original.path)
     directory, name = original.parent, original.name
     if overlay_directory is not None:
         directory, name = overlay_directory, f"{original.name}.{disk.target}"
