@@ -1,1 +1,12 @@
-"""Durable workflows: backup, restore, protect, unprotect. The only room that ties the others together."""
+"""Durable workflows: backup, restore, protect, unprotect. The only room that ties the others together.
+
+Which file answers which question:
+
+- ``service``: what a caller (the API) may ask for, and what is refused at once
+- ``engine``: the workflows, step by step, and the queue they wait in (DBOS)
+- ``preflight``, ``snapshot``, ``window``, ``transfer``, ``increment``, ``prune``: the parts of a backup
+- ``restore``: a recovery point becomes disks or a VM again
+- ``protection``: a VM enters and leaves protection
+- ``reconcile``: what a crash left behind is put right at start
+- ``runtime``, ``progress``, ``vault_stores``, ``settings``, ``start``: what all of them stand on
+"""

@@ -25,6 +25,18 @@ class OverwinterError(Exception):
         self.message = message
 
 
+class InternalError(OverwinterError):
+    """A defect of the service itself; the details are in its log, found by the request id."""
+
+    code = "InternalServerError"
+
+
+class ServiceUnreachable(OverwinterError):
+    """The service does not answer at its address, or has never been started."""
+
+    code = "ServiceUnreachable"
+
+
 # --- requests that are wrong or cannot be carried out now -------------------------------------------------
 
 
@@ -42,6 +54,27 @@ class NotFound(RequestError):
     http_status = 404
 
 
+class MethodNotAllowed(RequestError):
+    """The resource exists, but not with this HTTP method."""
+
+    code = "MethodNotAllowed"
+    http_status = 405
+
+
+class RequestTooLarge(RequestError):
+    """The request's body is larger than the service reads."""
+
+    code = "RequestEntityTooLarge"
+    http_status = 413
+
+
+class NotImplementedYet(RequestError):
+    """The request is valid in the API's language, but this version cannot carry it out."""
+
+    code = "NotImplemented"
+    http_status = 400
+
+
 class AlreadyExists(RequestError):
     """A resource or target that must be new exists already; it was not touched."""
 
@@ -54,6 +87,13 @@ class NotAuthenticated(RequestError):
 
     code = "AuthenticationFailed"
     http_status = 401
+
+
+class NotPermitted(RequestError):
+    """The caller may not do this, or may not read what it needs for it."""
+
+    code = "AuthorizationFailed"
+    http_status = 403
 
 
 class BackupOperationInProgress(RequestError):
@@ -214,6 +254,15 @@ class VaultStorageFull(VaultError):
     """The vault's storage has no space left; the vault is consistent."""
 
     code = "VaultStorageFull"
+
+
+# --- the service itself -----------------------------------------------------------------------------------
+
+
+class CatalogUnavailable(OverwinterError):
+    """The catalog database cannot be opened or brought up to date."""
+
+    code = "CatalogUnavailable"
 
 
 # --- jobs -------------------------------------------------------------------------------------------------

@@ -5,6 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from overwinter.model.errors import ChainUnexpected
+from overwinter.model.names import is_overlay
+from overwinter.model.vm import DiskFormat, ImageLayer
+
 
 class Consistency(StrEnum):
     """What was really achieved when the point was taken, never what was hoped (values as in the ARM API)."""
@@ -40,6 +44,25 @@ class DiskCapture:
     chain: tuple[str, ...]
     formats: tuple[str, ...]
     overlay: str
+
+    @property
+    def original(self) -> ImageLayer:
+        """The VM's own image: the topmost layer that is not one of our overlays."""
+        for path, image_format in zip(self.chain, self.formats, strict=True):
+            if not is_overlay(path):
+                return ImageLayer(path, image_format)
+        raise ChainUnexpected(f"No image below the overlays of disk {self.target}: {', '.join(self.chain)}")
+
+
+@dataclass(frozen=True)
+class PointDisk:
+    """One disk of a recovery point as it will be restored; ``cluster_size`` is that of a qcow2 image."""
+
+    target: str
+    lun: int
+    size: int
+    format: DiskFormat
+    cluster_size: int | None = None
 
 
 @dataclass(frozen=True)

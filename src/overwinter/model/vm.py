@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from overwinter.model.errors import ChainUnexpected, ImageError
+from overwinter.model.names import is_overlay
+
 
 class PowerState(StrEnum):
     """Power state of a domain, in the words of the compute API (``PowerState/running`` …)."""
@@ -58,17 +61,25 @@ class Disk:
         return self.chain[0]
 
     @property
-    def base(self) -> ImageLayer:
-        """The lowest image: the VM's original file when no foreign chain lies below."""
-        return self.chain[-1]
+    def original(self) -> ImageLayer:
+        """The VM's own image: the topmost layer that is not one of our overlays.
+
+        What lies below it is the user's (a template that other VMs share, a snapshot chain of another
+        tool): nothing of ours is ever committed there.
+        """
+        for layer in self.chain:
+            if not is_overlay(layer.path):
+                return layer
+        raise ChainUnexpected(f"Disk {self.target} consists of overlays only: {self.chain}")
 
 
 @dataclass(frozen=True)
 class VirtualMachine:
     """One libvirt domain.
 
-    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it cannot cover
-    (read-only media, network disks) with the reason. ``agent_channel`` tells whether the domain defines a
+    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it never covers, by their
+    kind (read-only media, network disks), ``unreadable_disks`` those it should cover but cannot look into
+    now, each with the reason. ``agent_channel`` tells whether the domain defines a
     guest-agent channel, ``agent_connected`` whether something in the guest has it open.
     """
 
@@ -81,8 +92,15 @@ class VirtualMachine:
     firmware: Firmware
     disks: tuple[Disk, ...]
     skipped_disks: tuple[tuple[str, str], ...] = ()
+    unreadable_disks: tuple[tuple[str, str], ...] = ()
     agent_channel: bool = False
     agent_connected: bool = False
+
+    def require_readable_disks(self) -> None:
+        """Raise ImageError when a disk cannot be looked into: it must not be left out silently."""
+        if self.unreadable_disks:
+            reasons = "; ".join(f"{target}: {reason}" for target, reason in self.unreadable_disks)
+            raise ImageError(f"Not all disks of {self.name} can be read: {reasons}")
 
     @property
     def is_active(self) -> bool:

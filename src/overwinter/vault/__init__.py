@@ -1,1 +1,25 @@
 """The store of the vault tier: crypto, packs, index, disk maps, manifests. See docs/vault-format.md."""
+
+from overwinter.vault.collect import CollectStats
+from overwinter.vault.diskmap import DiskMap
+from overwinter.vault.keys import KeySource
+from overwinter.vault.manifest import Manifest, ManifestDisk
+from overwinter.vault.plan import bytes_to_read
+from overwinter.vault.rebuild import rebuild_index
+from overwinter.vault.session import Session, SessionStats
+from overwinter.vault.store import VaultStore, create_vault, open_vault
+
+__all__ = [
+    "CollectStats",
+    "DiskMap",
+    "KeySource",
+    "Manifest",
+    "ManifestDisk",
+    "Session",
+    "SessionStats",
+    "VaultStore",
+    "bytes_to_read",
+    "create_vault",
+    "open_vault",
+    "rebuild_index",
+]

@@ -1,0 +1,1 @@
+"""The demonstration behind ``make demo``: the main job, done for real, by the commands a user would type."""

@@ -1,0 +1,89 @@
+"""What the API needs from the room below: the interface of the service that ties the house together."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from overwinter.model.guest import GuestView
+from overwinter.model.job import Job
+from overwinter.model.point import PointDisk, RecoveryPoint
+from overwinter.model.policy import Policy
+from overwinter.model.protection import ProtectedItem, Vault
+from overwinter.model.vm import VirtualMachine
+
+
+class Service(Protocol):
+    """Machines, vaults, policies, items, points and jobs; every method may raise the model's errors.
+
+    The methods block; the API calls them from worker threads. Methods that return a job have started it.
+    """
+
+    @property
+    def subscription_id(self) -> UUID:
+        """Made at the first start, never changed."""
+
+    def machines(self) -> list[VirtualMachine]:
+        """All VMs of the host."""
+
+    def guest_view(self, vm: VirtualMachine) -> GuestView:
+        """Ask the VM's guest agent; bounded in time."""
+
+    def vaults(self) -> list[Vault]:
+        """All vaults."""
+
+    def create_vault(self, name: str, resource_group: str) -> Vault:
+        """Make a vault with its key and default policies; an existing one of that name is returned."""
+
+    def delete_vault(self, name: str) -> None:
+        """Remove an empty vault; ``VaultNotEmpty``."""
+
+    def policies(self, vault: Vault) -> list[Policy]:
+        """All policies of a vault."""
+
+    def put_policy(self, vault: Vault, policy: Policy) -> Policy:
+        """Make or change a policy."""
+
+    def delete_policy(self, vault: Vault, name: str) -> None:
+        """Remove a policy that no item uses."""
+
+    def policy_item_count(self, policy: Policy) -> int:
+        """How many items are bound to the policy."""
+
+    def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
+        """Bind a VM to a policy, or an item to another one."""
+
+    def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
+        """Stop protection; with ``delete_data`` remove the item and its recovery points too."""
+
+    def items(self, vault: Vault | None = None) -> list[ProtectedItem]:
+        """All protected items, of one vault or of all."""
+
+    def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
+        """Start a backup; ``BackupOperationInProgress``, ``DatasourceNotPresent``."""
+
+    def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
+        """All recovery points of an item."""
+
+    def recovery_point(self, item: ProtectedItem, id: str) -> RecoveryPoint:  # noqa: A002
+        """One recovery point; ``NotFound``."""
+
+    def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
+        """The disks a recovery point holds."""
+
+    def restore_as_vm(
+        self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool
+    ) -> Job:
+        """Restore as a new VM and start it if asked; ``AlreadyExists``."""
+
+    def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:
+        """Restore the disks as files; ``AlreadyExists``."""
+
+    def jobs(self, vault: Vault | None = None) -> list[Job]:
+        """All jobs, of one vault or of all."""
+
+    def job(self, id: UUID) -> Job:  # noqa: A002
+        """One job; ``NotFound``."""
+
+    def cancel(self, id: UUID) -> Job:  # noqa: A002
+        """Ask a job to stop; ``NotCancellable``."""

@@ -1,0 +1,60 @@
+"""Routes of vaults."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from overwinter.api import paths
+from overwinter.api.context import GroupHere, TheApi, VaultHere
+from overwinter.api.documents import Document
+from overwinter.api.ids import check_vault_name
+from overwinter.api.requests import VaultRequest
+from overwinter.api.shapes_vaults import vault_shape
+from overwinter.model.errors import AlreadyExists, RequestError
+from overwinter.model.names import LOCATION
+
+router = APIRouter()
+
+Shape = dict[str, object]
+
+
+@router.get(paths.SUBSCRIPTION + paths.VAULTS)
+def list_vaults(api: TheApi) -> Shape:
+    """All vaults."""
+    return api.rows([vault_shape(api.ids, vault) for vault in api.service.vaults()])
+
+
+@router.get(paths.GROUP + paths.VAULTS)
+def list_vaults_of_group(group: GroupHere, api: TheApi) -> Shape:
+    """The vaults of a resource group."""
+    vaults = [v for v in api.service.vaults() if v.resource_group.casefold() == group.casefold()]
+    return api.rows([vault_shape(api.ids, vault) for vault in vaults])
+
+
+@router.get(paths.VAULT)
+def get_vault(vault: VaultHere, api: TheApi) -> Shape:
+    """One vault."""
+    return vault_shape(api.ids, vault)
+
+
+@router.put(paths.VAULT)
+def put_vault(vault: str, group: GroupHere, document: Document, api: TheApi) -> Response:
+    """Make a vault; an existing one stays as it is."""
+    asked = VaultRequest.read(document)
+    if asked.location is not None and asked.location.casefold() != LOCATION.casefold():
+        raise RequestError(f"There is no location {asked.location!r}; the one here is {LOCATION!r}.")
+    existing = next((v for v in api.service.vaults() if v.name.casefold() == vault.casefold()), None)
+    if existing is not None and existing.resource_group.casefold() != group.casefold():
+        raise AlreadyExists(
+            f"A vault {existing.name!r} exists in resource group {existing.resource_group!r}."
+        )
+    if existing is not None:
+        return JSONResponse(vault_shape(api.ids, existing))
+    check_vault_name(vault)
+    return JSONResponse(vault_shape(api.ids, api.service.create_vault(vault, group)), status_code=201)
+
+
+@router.delete(paths.VAULT)
+def delete_vault(vault: VaultHere, api: TheApi) -> Response:
+    """Remove an empty vault; done when answered."""
+    api.service.delete_vault(vault.name)
+    return Response(status_code=204)

@@ -1,0 +1,79 @@
+"""Jobs as ARM writes them."""
+
+from datetime import datetime
+
+from overwinter.api.ids import Ids, container_name
+from overwinter.api.shapes_errors import error_detail
+from overwinter.api.times import duration, stamp, stamp_or_none
+from overwinter.model.job import Job, JobStatus, Task
+from overwinter.model.names import DEFAULT_RESOURCE_GROUP
+from overwinter.model.protection import Vault
+
+_CANCELLABLE = 1
+
+
+def job_shape(ids: Ids, vault: Vault, job: Job, now: datetime) -> dict[str, object]:
+    """A job. What lies under ``overwinter`` is ours and not part of ARM: exact bytes, parameters, results."""
+    properties: dict[str, object] = {
+        "jobType": "AzureIaaSVMJob",
+        "entityFriendlyName": job.vm_name,
+        "backupManagementType": "AzureIaasVM",
+        "operation": job.operation.value,
+        "status": job.status.value,
+        "startTime": stamp(job.started),
+        "duration": duration((job.ended or now) - job.started),
+        "activityId": str(job.id),
+        "actionsInfo": [_CANCELLABLE] if job.status is JobStatus.IN_PROGRESS else [],
+        "virtualMachineVersion": "Compute",
+        "containerName": container_name(DEFAULT_RESOURCE_GROUP, job.vm_name),
+        "errorDetails": [error_detail(problem) for problem in job.errors],
+        "extendedInfo": {
+            "tasksList": [_task(task, now) for task in job.tasks],
+            "propertyBag": {"VM Name": job.vm_name} | {k: _text(v) for k, v in job.properties.items()},
+            "internalPropertyBag": {},
+            "progressPercentage": _overall_percent(job),
+            "estimatedRemainingDuration": None,
+            "dynamicErrorMessage": "",
+        },
+        "overwinter": {
+            "vmUuid": str(job.vm_uuid),
+            "itemId": None if job.item_id is None else str(job.item_id),
+            "parameters": job.parameters,
+            "properties": job.properties,
+        },
+    }
+    # A running job has no endTime at all; a null is not the same to every client.
+    if job.ended is not None:
+        properties["endTime"] = stamp(job.ended)
+    return {
+        "id": ids.job(vault, job.id),
+        "name": str(job.id),
+        "type": "Microsoft.RecoveryServices/vaults/backupJobs",
+        "properties": properties,
+    }
+
+
+def _task(task: Task, now: datetime) -> dict[str, object]:
+    return {
+        "taskId": task.name,
+        "status": task.status.value,
+        "startTime": stamp_or_none(task.started),
+        "endTime": stamp_or_none(task.ended),
+        "duration": "PT0S" if task.started is None else duration((task.ended or now) - task.started),
+        "progressPercentage": task.percent,
+        "taskExecutionDetails": None,
+        "overwinter": {"done": task.done, "total": task.total},
+    }
+
+
+def _overall_percent(job: Job) -> float:
+    if job.status.is_final:
+        return 100.0
+    percents = [task.percent for task in job.tasks if task.percent is not None]
+    return sum(percents) / len(percents) if percents else 0.0
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return "" if value is None else str(value)

@@ -1,0 +1,132 @@
+"""Restore points, their collections, and recovery points in the catalog."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from overwinter.catalog.captures import disks_from_json, disks_to_json
+from overwinter.catalog.database import Transaction
+from overwinter.catalog.tables import recovery_points, restore_point_collections, restore_points
+from overwinter.model.errors import NotFound
+from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """What belongs to a VM besides its disks, as captured with a restore point."""
+
+    domain_xml: str
+    nvram: bytes | None
+
+
+def ensure_collection(tx: Transaction, collection: RestorePointCollection) -> RestorePointCollection:
+    """The collection of the VM; ``collection`` becomes it when the VM has none yet."""
+    table = restore_point_collections
+    row = tx.execute(sa.select(table).where(table.c.vm_uuid == collection.vm_uuid)).mappings().first()
+    if row is not None:
+        return RestorePointCollection(**row)
+    tx.execute(table.insert().values(**vars(collection)))
+    return collection
+
+
+def _restore_point(row: sa.RowMapping) -> RestorePoint:
+    return RestorePoint(
+        id=row["id"],
+        collection_id=row["collection_id"],
+        name=row["name"],
+        created=row["created"],
+        consistency=Consistency(row["consistency"]),
+        freeze_ms=row["freeze_ms"],
+        disks=disks_from_json(row["disks"]),
+    )
+
+
+def insert_restore_point(tx: Transaction, point: RestorePoint, state: MachineState) -> None:
+    """Add a restore point with the VM's state."""
+    values: dict[str, Any] = {**vars(point), **vars(state), "disks": disks_to_json(point.disks)}
+    tx.execute(restore_points.insert().values(**values))
+
+
+def update_disks(tx: Transaction, point: RestorePoint) -> None:
+    """Write a restore point's disks anew: its chain became shorter by a merge."""
+    query = restore_points.update().where(restore_points.c.id == point.id)
+    tx.execute(query.values(disks=disks_to_json(point.disks)))
+
+
+def find_restore_point(tx: Transaction, point_id: UUID) -> RestorePoint | None:
+    """The restore point with that id, or None."""
+    row = tx.execute(sa.select(restore_points).where(restore_points.c.id == point_id)).mappings().first()
+    return None if row is None else _restore_point(row)
+
+
+def machine_state(tx: Transaction, point_id: UUID) -> MachineState:
+    """What was captured besides the disks."""
+    columns = (restore_points.c.domain_xml, restore_points.c.nvram)
+    row = tx.execute(sa.select(*columns).where(restore_points.c.id == point_id)).one()
+    return MachineState(*row)
+
+
+def restore_points_of(tx: Transaction, vm_uuid: UUID) -> list[RestorePoint]:
+    """All restore points of a VM over all its collections, oldest first."""
+    query = (
+        sa.select(restore_points)
+        .join(restore_point_collections)
+        .where(restore_point_collections.c.vm_uuid == vm_uuid)
+        .order_by(restore_points.c.created)
+    )
+    return [_restore_point(row) for row in tx.execute(query).mappings()]
+
+
+def delete_restore_point(tx: Transaction, point_id: UUID) -> None:
+    """Remove a restore point; recovery points that also have a vault tier keep it, others go with it."""
+    of_point = recovery_points.c.restore_point == point_id
+    tx.execute(recovery_points.delete().where(of_point, recovery_points.c.manifest.is_(None)))
+    tx.execute(recovery_points.update().where(of_point).values(restore_point=None))
+    tx.execute(restore_points.delete().where(restore_points.c.id == point_id))
+
+
+def _recovery_point(row: sa.RowMapping) -> RecoveryPoint:
+    changed = {"consistency": Consistency(row["consistency"]), "warnings": tuple(row["warnings"])}
+    return RecoveryPoint(**{**row, **changed})
+
+
+def put_recovery_point(tx: Transaction, point: RecoveryPoint) -> None:
+    """Add a recovery point, or replace the one with the same id."""
+    values: dict[str, Any] = {**vars(point), "warnings": list(point.warnings)}
+    found = tx.execute(sa.select(recovery_points.c.id).where(recovery_points.c.id == point.id)).first()
+    if found is None:
+        tx.execute(recovery_points.insert().values(**values))
+    else:
+        tx.execute(recovery_points.update().where(recovery_points.c.id == point.id).values(**values))
+
+
+def recovery_points_of(tx: Transaction, item_id: UUID) -> list[RecoveryPoint]:
+    """All recovery points of an item, oldest first."""
+    query = (
+        sa.select(recovery_points)
+        .where(recovery_points.c.item_id == item_id)
+        .order_by(recovery_points.c.created)
+    )
+    return [_recovery_point(row) for row in tx.execute(query).mappings()]
+
+
+def get_recovery_point(tx: Transaction, item_id: UUID, point_id: str) -> RecoveryPoint:
+    """One recovery point of an item. Raises NotFound."""
+    for point in recovery_points_of(tx, item_id):
+        if point.id == point_id:
+            return point
+    raise NotFound(f"There is no recovery point {point_id}. List them with: overwinter points VM")
+
+
+def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | None:
+    """The recovery point whose snapshot tier is that restore point, or None."""
+    query = sa.select(recovery_points).where(recovery_points.c.restore_point == restore_point)
+    row = tx.execute(query).mappings().first()
+    return None if row is None else _recovery_point(row)
+
+
+def delete_recovery_point(tx: Transaction, point_id: str) -> None:
+    """Remove a recovery point from the catalog."""
+    tx.execute(recovery_points.delete().where(recovery_points.c.id == point_id))

@@ -1,0 +1,243 @@
+"""What the commands ask of the service: a thin typed client that speaks ARM and answers in views."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from overwinter.cli.connection import Arm, Connection
+from overwinter.cli.failure import Failure
+from overwinter.cli.views import ItemView, JobView, MachineView, PointView, PolicyView, VaultView
+from overwinter.model.errors import NotFound, ServiceUnreachable
+from overwinter.model.names import DEFAULT_RESOURCE_GROUP, LOCATION
+
+_RECOVERY_SERVICES = "/providers/Microsoft.RecoveryServices/vaults"
+_COMPUTE = "/providers/Microsoft.Compute/virtualMachines"
+
+View = TypeVar("View")
+Parts = ParamSpec("Parts")
+
+
+class AmbiguousVault(Exception):
+    """A VM is in several vaults, and the command does not say which is meant."""
+
+
+class Client:
+    """One service, as the commands see it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._group = f"{connection.subscription}/resourceGroups/{DEFAULT_RESOURCE_GROUP}"
+
+    # --- machines
+
+    def machines(self) -> list[MachineView]:
+        """All VMs of the host, with the vault each is protected in."""
+        vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
+        rows = self._connection.rows(f"{self._connection.subscription}{_COMPUTE}")
+        return [_read(MachineView.read, row, vaults.get(row["name"])) for row in rows]
+
+    def machine(self, name: str) -> MachineView:
+        """One VM, its guest agent asked."""
+        vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
+        arm = self._connection.get(self._machine_path(name), **{"$expand": "instanceView"})
+        return _read(MachineView.read, arm, vaults.get(arm["name"]))
+
+    def _machine_path(self, name: str) -> str:
+        _refuse_slash("virtual machine", name)
+        return f"{self._group}{_COMPUTE}/{name}"
+
+    # --- vaults and policies
+
+    def vaults(self) -> list[VaultView]:
+        """All vaults."""
+        rows = self._connection.rows(f"{self._connection.subscription}{_RECOVERY_SERVICES}")
+        return [_read(VaultView.read, row) for row in rows]
+
+    def vault(self, name: str) -> VaultView:
+        """One vault; NotFound."""
+        found = [vault for vault in self.vaults() if vault.name.casefold() == name.casefold()]
+        if not found:
+            raise NotFound(f"There is no vault {name!r}.")
+        return found[0]
+
+    def create_vault(self, name: str) -> VaultView:
+        """Make a vault; an existing one stays as it is."""
+        _refuse_slash("vault", name)
+        answer = self._connection.put(f"{self._group}{_RECOVERY_SERVICES}/{name}", {"location": LOCATION})
+        return _read(VaultView.read, answer.json())
+
+    def delete_vault(self, vault: VaultView) -> None:
+        """Remove an empty vault."""
+        self._connection.delete(vault.address)
+
+    def policies(self, vault: VaultView) -> list[PolicyView]:
+        """All policies of a vault."""
+        rows = self._connection.rows(f"{vault.address}/backupPolicies")
+        return [_read(PolicyView.read, row) for row in rows]
+
+    def policy(self, vault: VaultView, name: str) -> PolicyView:
+        """One policy."""
+        _refuse_slash("policy", name)
+        arm = self._connection.get(f"{vault.address}/backupPolicies/{name}")
+        return _read(PolicyView.read, arm)
+
+    def put_policy(self, vault: VaultView, name: str, properties: dict[str, object]) -> PolicyView:
+        """Make or change a policy; ``properties`` are ARM's."""
+        _refuse_slash("policy", name)
+        answer = self._connection.put(f"{vault.address}/backupPolicies/{name}", {"properties": properties})
+        return _read(PolicyView.read, answer.json())
+
+    # --- protection
+
+    def items(self, vault: VaultView) -> list[ItemView]:
+        """The protected items of a vault."""
+        rows = self._connection.rows(f"{vault.address}/backupProtectedItems")
+        return [_read(ItemView.read, row) for row in rows]
+
+    def item(self, vm: str, vault_name: str | None) -> ItemView:
+        """The item of a VM: in the vault named, or in the only one that has it.
+
+        Raises NotFound, or AmbiguousVault when several vaults have it and none is named.
+        """
+        vaults = self.vaults() if vault_name is None else [self.vault(vault_name)]
+        items = [item for vault in vaults for item in self.items(vault)]
+        found = [item for item in items if item.vm == vm] or [
+            item for item in items if item.vm.casefold() == vm.casefold()
+        ]
+        if not found:
+            where = "any vault" if vault_name is None else f"vault {vault_name!r}"
+            raise NotFound(f"The VM {vm!r} is not in {where}.")
+        if len(found) > 1:
+            names = ", ".join(sorted(item.vault for item in found))
+            raise AmbiguousVault(f"The VM {vm!r} is in several vaults: {names}.")
+        return found[0]
+
+    def protect(self, vault: VaultView, vm: str, policy: str) -> JobView:
+        """Bind a VM to a policy."""
+        _refuse_slash("policy", policy)
+        machine = self._connection.get(self._machine_path(vm))
+        name = f"iaasvmcontainerv2;{DEFAULT_RESOURCE_GROUP};{str(machine['name']).lower()}"
+        container = f"{vault.address}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
+        body = {
+            "properties": {
+                "protectedItemType": "Microsoft.Compute/virtualMachines",
+                "policyId": f"{vault.address}/backupPolicies/{policy}",
+                "sourceResourceId": machine["id"],
+            }
+        }
+        return self._started(
+            vault.address, self._connection.put(f"{container}/protectedItems/VM;{name}", body)
+        )
+
+    def unprotect(self, item: ItemView, *, delete_data: bool) -> JobView:
+        """Stop protection; keep the data or delete it."""
+        if delete_data:
+            return self._started(_vault_address(item.address), self._connection.delete(item.address))
+        body = {
+            "properties": {
+                "protectedItemType": "Microsoft.Compute/virtualMachines",
+                "policyId": "",
+                "protectionState": "ProtectionStopped",
+            }
+        }
+        return self._started(_vault_address(item.address), self._connection.put(item.address, body))
+
+    # --- backup and restore
+
+    def backup(self, item: ItemView) -> JobView:
+        """Start a backup."""
+        body: Arm = {"properties": {"objectType": "IaasVMBackupRequest"}}
+        answer = self._connection.post(f"{item.address}/backup", body)
+        return self._started(_vault_address(item.address), answer)
+
+    def points(self, item: ItemView) -> list[PointView]:
+        """The recovery points of an item, newest first."""
+        rows = self._connection.rows(f"{item.address}/recoveryPoints")
+        return [_read(PointView.read, row, item) for row in rows]
+
+    def restore_as_vm(self, point: PointView, name: str, directory: Path | None, *, start: bool) -> JobView:
+        """Restore a point as a new VM."""
+        _refuse_slash("virtual machine", name)
+        extension = {"targetDirectory": None if directory is None else str(directory), "start": start}
+        return self._restore(point, "AlternateLocation", extension, self._machine_path(name))
+
+    def restore_disks(self, point: PointView, directory: Path) -> JobView:
+        """Restore the disks of a point as files."""
+        return self._restore(point, "RestoreDisks", {"targetDirectory": str(directory)}, None)
+
+    def _restore(
+        self, point: PointView, kind: str, extension: Mapping[str, object], machine: str | None
+    ) -> JobView:
+        body = {
+            "properties": {
+                "objectType": "IaasVMRestoreRequest",
+                "recoveryPointId": point.id,
+                "recoveryType": kind,
+                "targetVirtualMachineId": machine,
+                "overwinter": extension,
+            }
+        }
+        answer = self._connection.post(f"{point.address}/restore", body)
+        return self._started(_vault_address(point.address), answer)
+
+    # --- jobs
+
+    def jobs(self) -> list[JobView]:
+        """The jobs of all vaults, newest first."""
+        rows = [
+            row for vault in self.vaults() for row in self._connection.rows(f"{vault.address}/backupJobs")
+        ]
+        jobs = [_read(JobView.read, row) for row in rows]
+        return sorted(jobs, key=lambda job: job.started, reverse=True)
+
+    def job(self, job_id: str) -> JobView:
+        """The job of that id, whatever vault it is in; NotFound."""
+        _refuse_slash("job", job_id)
+        for vault in self.vaults():
+            try:
+                return _read(JobView.read, self._connection.get(f"{vault.address}/backupJobs/{job_id}"))
+            except Failure as failure:
+                if failure.code != NotFound.code:
+                    raise
+        raise NotFound(f"There is no job {job_id!r}.")
+
+    def refresh(self, job: JobView) -> JobView:
+        """How the job is now."""
+        arm = self._connection.get(job.address)
+        return _read(JobView.read, arm)
+
+    def cancel(self, job: JobView) -> JobView:
+        """Ask a job to stop."""
+        self._connection.post(f"{job.address}/cancel", {})
+        return self.refresh(job)
+
+    def _started(self, vault_address: str, answer: httpx.Response) -> JobView:
+        """The job that an accepted request started: its operation names it."""
+        link = answer.headers.get("Azure-AsyncOperation", "")
+        operation_id = urlsplit(link).path.rsplit("/", 1)[-1]
+        operation = self._connection.get(f"{vault_address}/backupOperations/{operation_id}")
+        job_id = _read(lambda: str(operation["properties"]["jobId"]))
+        return _read(JobView.read, self._connection.get(f"{vault_address}/backupJobs/{job_id}"))
+
+
+def _vault_address(address: str) -> str:
+    return "/".join(address.split("/")[:9])
+
+
+def _refuse_slash(what: str, name: str) -> None:
+    """A name becomes one segment of an address; one that cannot be a segment names nothing."""
+    if not name or "/" in name or name in (".", ".."):
+        raise NotFound(f"There is no {what} {name!r}.")
+
+
+def _read(view: Callable[Parts, View], *parts: Parts.args, **named: Parts.kwargs) -> View:
+    """Make a view; raises ServiceUnreachable when an answer is not what this client knows."""
+    try:
+        return view(*parts, **named)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ServiceUnreachable(
+            f"The service's answer cannot be read ({error!r}): it is of another version than this command."
+        ) from None

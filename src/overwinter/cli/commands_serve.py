@@ -1,0 +1,99 @@
+"""``overwinter serve``: start the service."""
+
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from overwinter.cli.failure import Failure
+from overwinter.cli.output import Output
+from overwinter.cli.session import AsJson, Directory
+from overwinter.model.errors import OverwinterError
+from overwinter.model.settings import DEFAULT_DIRECTORY, DEFAULT_HYPERVISOR, DEFAULT_IMAGES, Settings
+
+
+def serve(
+    directory: Directory = DEFAULT_DIRECTORY,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Address to answer at; port 0 takes a free one.")
+    ] = "127.0.0.1:9443",
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="PostgreSQL instead of the embedded database.")
+    ] = None,
+    hypervisor: Annotated[
+        str, typer.Option(metavar="URI", help="The libvirt to work with.")
+    ] = DEFAULT_HYPERVISOR,
+    images: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where disks of restored VMs are put by default.")
+    ] = DEFAULT_IMAGES,
+    as_json: AsJson = False,
+) -> None:
+    """Start the service and keep it running until Ctrl-C."""
+    output = Output(as_json=as_json)
+    host, port = _address(listen)
+    _log_to_stderr()
+    settings = Settings(
+        host=socket.gethostname(),
+        directory=directory.absolute(),
+        images=images.absolute(),
+        hypervisor=hypervisor,
+        database=database,
+    )
+
+    def ready(endpoint: str) -> None:
+        output.show(
+            {"endpoint": endpoint, "directory": str(settings.directory)},
+            f"Overwinter answers at {endpoint}; its state is in {settings.directory}. Stop it with Ctrl-C.",
+        )
+        sys.stdout.flush()
+
+    try:
+        _run(settings, host, port, ready)
+    except OverwinterError as error:
+        output.failure(Failure.of(error))
+        raise typer.Exit(1) from None
+
+
+def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
+    # Only this command needs the service's libraries; the others start faster without them.
+    from overwinter.api.server import serve as serve_api
+    from overwinter.jobs.start import open_service
+
+    with open_service(settings) as service:
+        serve_api(service, settings.directory, host=host, port=port, now=datetime.now(UTC), ready=ready)
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise typer.BadParameter(
+            f"{listen!r} is not HOST:PORT, as in 127.0.0.1:9443.", param_hint="'--listen'"
+        )
+    return host, int(port)
+
+
+def _log_to_stderr() -> None:
+    """Log lines: readable on a terminal, JSON otherwise."""
+    is_terminal = sys.stderr.isatty()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if is_terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

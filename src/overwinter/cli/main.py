@@ -1,0 +1,36 @@
+"""The ``overwinter`` command."""
+
+import typer
+
+from overwinter.cli import (
+    commands_job,
+    commands_policy,
+    commands_protection,
+    commands_serve,
+    commands_vault,
+    commands_vm,
+)
+
+app = typer.Typer(
+    name="overwinter",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Backup of virtual machines on libvirt and QEMU, in the manner of Azure VM Backup.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong use. First steps: overwinter serve; overwinter vm list",
+)
+app.command(epilog="Example: overwinter serve --dir /var/lib/overwinter")(commands_serve.serve)
+app.add_typer(commands_vm.app, name="vm")
+app.add_typer(commands_vault.app, name="vault")
+app.add_typer(commands_policy.app, name="policy")
+commands_protection.add_to(app)
+app.add_typer(commands_job.app, name="job")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

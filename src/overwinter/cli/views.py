@@ -1,0 +1,317 @@
+"""What the service's answers mean, in the words of the model. These are also the shapes of ``--json``.
+
+Sizes are bytes, times ISO 8601 in UTC. ``address`` is where the service keeps a resource; it is not shown.
+"""
+
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Self
+
+Arm = dict[str, Any]
+
+
+def to_json(value: object) -> object:
+    """A view, or views in lists and objects, as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value) if f.name != "address"}
+    if isinstance(value, (list, tuple)):
+        return [to_json(part) for part in value]
+    if isinstance(value, dict):
+        return {name: to_json(part) for name, part in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of an answer; null stays null."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def sure_moment(text: str) -> datetime:
+    """A time of an answer that is always there."""
+    return datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True)
+class DiskView:
+    """A disk of a VM; ``path`` is the file it writes to, ``layers`` how many files it consists of."""
+
+    target: str
+    lun: int
+    size: int
+    format: str
+    path: str
+    layers: int
+
+
+@dataclass(frozen=True)
+class AgentView:
+    """What the guest agent says; only asked for one VM at a time."""
+
+    ready: bool
+    version: str
+    os: str | None
+    hostname: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class MachineView:
+    """A VM of the host. ``vault`` is where it is protected."""
+
+    address: str
+    name: str
+    uuid: str
+    state: str
+    vcpus: int
+    memory: int
+    firmware: str
+    agent_connected: bool
+    disks: tuple[DiskView, ...]
+    skipped_disks: tuple[dict[str, str], ...]
+    vault: str | None
+    agent: AgentView | None
+
+    @classmethod
+    def read(cls, arm: Arm, vault: str | None) -> Self:
+        """From a VM of the compute API."""
+        own = arm["properties"]["overwinter"]
+        instance = arm["properties"].get("instanceView")
+        return cls(
+            address=arm["id"],
+            name=arm["name"],
+            uuid=arm["properties"]["vmId"],
+            state=own["state"],
+            vcpus=own["vcpus"],
+            memory=own["memoryBytes"],
+            firmware=own["firmware"],
+            agent_connected=own["agentConnected"],
+            disks=tuple(_disk(disk) for disk in own["disks"]),
+            skipped_disks=tuple(own["skippedDisks"]),
+            vault=vault,
+            agent=_agent(instance) if instance else None,
+        )
+
+
+def _disk(arm: Arm) -> DiskView:
+    top = arm["chain"][0]
+    return DiskView(
+        arm["target"], arm["lun"], arm["size"], top["format"], top["path"], layers=len(arm["chain"])
+    )
+
+
+def _agent(arm: Arm) -> AgentView:
+    status = arm["vmAgent"]["statuses"][0]
+    system = " ".join(part for part in (arm["osName"], arm["osVersion"]) if part)
+    return AgentView(
+        ready=status["displayStatus"] == "Ready",
+        version=arm["vmAgent"]["vmAgentVersion"],
+        os=system or None,
+        hostname=arm["computerName"],
+        message=status["message"],
+    )
+
+
+@dataclass(frozen=True)
+class VaultView:
+    """A vault."""
+
+    address: str
+    name: str
+    resource_group: str
+    url: str
+    key_kind: str
+    created: datetime
+
+    @classmethod
+    def read(cls, arm: Arm) -> Self:
+        """From a Recovery Services vault."""
+        own = arm["properties"]["overwinter"]
+        return cls(
+            address=arm["id"],
+            name=arm["name"],
+            resource_group=arm["id"].split("/")[4],
+            url=own["url"],
+            key_kind=own["keyKind"],
+            created=sure_moment(own["created"]),
+        )
+
+
+@dataclass(frozen=True)
+class PolicyView:
+    """A policy; ``protected_items`` counts the items bound to it."""
+
+    address: str
+    name: str
+    vault: str
+    type: str
+    instant_retention_days: int
+    daily_retention_days: int
+    required_consistency: str
+    protected_items: int
+
+    @classmethod
+    def read(cls, arm: Arm) -> Self:
+        """From a backup policy."""
+        asked = arm["properties"]
+        return cls(
+            address=arm["id"],
+            name=arm["name"],
+            vault=arm["id"].split("/")[8],
+            type=asked["policyType"],
+            instant_retention_days=asked["instantRpRetentionRangeInDays"],
+            daily_retention_days=asked["overwinter"]["dailyRetentionDays"],
+            required_consistency=asked["overwinter"]["requiredConsistency"],
+            protected_items=asked["protectedItemsCount"],
+        )
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """A protected item: a VM in a vault."""
+
+    address: str
+    vm: str
+    vault: str
+    policy: str
+    state: str
+    last_backup: datetime | None
+    last_backup_status: str
+
+    @classmethod
+    def read(cls, arm: Arm) -> Self:
+        """From a protected item."""
+        known = arm["properties"]
+        ran = bool(known["lastBackupStatus"])
+        return cls(
+            address=arm["id"],
+            vm=known["friendlyName"],
+            vault=arm["id"].split("/")[8],
+            policy=known["policyName"],
+            state=known["protectionState"],
+            last_backup=moment(known["lastBackupTime"]) if ran else None,
+            last_backup_status=known["lastBackupStatus"],
+        )
+
+
+@dataclass(frozen=True)
+class PointView:
+    """A recovery point; ``bytes_read`` and ``bytes_stored`` tell what its transfer cost."""
+
+    address: str
+    id: str
+    vm: str
+    vault: str
+    created: datetime
+    consistency: str
+    tier: str
+    expires: datetime | None
+    incremental: bool
+    bytes_read: int
+    bytes_stored: int
+    freeze_ms: int | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def read(cls, arm: Arm, item: ItemView) -> Self:
+        """From a recovery point of an item."""
+        known = arm["properties"]
+        own = known["overwinter"]
+        return cls(
+            address=arm["id"],
+            id=arm["name"],
+            vm=item.vm,
+            vault=item.vault,
+            created=sure_moment(known["recoveryPointTime"]),
+            consistency=known["recoveryPointType"],
+            tier=own["tier"],
+            expires=moment(known["recoveryPointProperties"]["expiryTime"]),
+            incremental=own["incremental"],
+            bytes_read=own["bytesRead"],
+            bytes_stored=own["bytesStored"],
+            freeze_ms=own["freezeMs"],
+            warnings=tuple(own["warnings"]),
+        )
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task of a job; ``done`` and ``total`` are bytes where bytes are moved, else null."""
+
+    name: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    done: int | None
+    total: int | None
+
+
+@dataclass(frozen=True)
+class ProblemView:
+    """An error or warning of a job, with what to do about it."""
+
+    code: str
+    message: str
+    recommendations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job. ``properties`` holds what the job tells about its result."""
+
+    address: str
+    id: str
+    vault: str
+    vm: str
+    operation: str
+    status: str
+    started: datetime
+    ended: datetime | None
+    tasks: tuple[TaskView, ...]
+    errors: tuple[ProblemView, ...]
+    parameters: dict[str, object]
+    properties: dict[str, object]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.status not in ("InProgress", "Cancelling")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the job has ended and done its work, with or without warnings."""
+        return self.status in ("Completed", "CompletedWithWarnings")
+
+    @classmethod
+    def read(cls, arm: Arm) -> Self:
+        """From a backup job."""
+        known = arm["properties"]
+        return cls(
+            address=arm["id"],
+            id=arm["name"],
+            vault=arm["id"].split("/")[8],
+            vm=known["entityFriendlyName"],
+            operation=known["operation"],
+            status=known["status"],
+            started=sure_moment(known["startTime"]),
+            ended=moment(known.get("endTime")),
+            tasks=tuple(_task(task) for task in known["extendedInfo"]["tasksList"]),
+            errors=tuple(
+                ProblemView(row["errorTitle"], row["errorString"], tuple(row["recommendations"]))
+                for row in known["errorDetails"]
+            ),
+            parameters=known["overwinter"]["parameters"],
+            properties=known["overwinter"]["properties"],
+        )
+
+
+def _task(arm: Arm) -> TaskView:
+    return TaskView(
+        name=arm["taskId"],
+        status=arm["status"],
+        started=moment(arm["startTime"]),
+        ended=moment(arm["endTime"]),
+        done=arm["overwinter"]["done"],
+        total=arm["overwinter"]["total"],
+    )

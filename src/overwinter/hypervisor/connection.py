@@ -1,0 +1,146 @@
+"""The one connection to libvirt: opened when needed, reopened when lost, its errors turned into ours.
+
+A `Hypervisor` may be shared by all threads of a process. Do not carry it over a fork.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import libvirt
+
+from overwinter.model.errors import (
+    AlreadyExists,
+    GuestAgentUnavailable,
+    HypervisorError,
+    HypervisorUnavailable,
+    NotFound,
+    OverwinterError,
+    VmNotInDesirableState,
+)
+
+DEFAULT_URI = "qemu:///system"
+
+#: A libvirt daemon that does not answer this many probes, this many seconds apart, is taken for dead. The
+#: daemon answers them from its main loop, so a long operation does not look like death.
+KEEPALIVE_SECONDS = 5
+KEEPALIVE_PROBES = 5
+
+_log = logging.getLogger(__name__)
+
+_ERRORS: dict[int, type[OverwinterError]] = {
+    libvirt.VIR_ERR_NO_DOMAIN: NotFound,
+    libvirt.VIR_ERR_DOM_EXIST: AlreadyExists,
+    libvirt.VIR_ERR_NO_CONNECT: HypervisorUnavailable,
+    libvirt.VIR_ERR_RPC: HypervisorUnavailable,
+    libvirt.VIR_ERR_OPERATION_INVALID: VmNotInDesirableState,
+    libvirt.VIR_ERR_AGENT_UNRESPONSIVE: GuestAgentUnavailable,
+    libvirt.VIR_ERR_AGENT_UNSYNCED: GuestAgentUnavailable,
+}
+
+
+def translate(error: libvirt.libvirtError) -> OverwinterError:
+    """Our error for one of libvirt's, with libvirt's words."""
+    words = error.get_error_message() or str(error)
+    if error.get_error_domain() == libvirt.VIR_FROM_RPC:
+        return HypervisorUnavailable(f"libvirt cannot be reached: {words}. Is its daemon running?")
+    kind = _ERRORS.get(error.get_error_code(), HypervisorError)
+    return kind(f"libvirt: {words}")
+
+
+class Hypervisor:
+    """A libvirt host. Calls go through `session` or `domain`, which see to the connection and to errors."""
+
+    def __init__(self, uri: str = DEFAULT_URI) -> None:
+        self.uri = uri
+        self._lock = threading.Lock()
+        self._connection: libvirt.virConnect | None = None
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[libvirt.virConnect]:
+        """A working connection; libvirt's errors within the block become errors of the model.
+
+        Raises HypervisorUnavailable when libvirt cannot be reached or goes away in the middle. In the latter
+        case it is unknown whether the last call took effect: look before repeating it.
+        """
+        try:
+            yield self._working_connection()
+        except libvirt.libvirtError as error:
+            raise translate(error) from error
+
+    @contextlib.contextmanager
+    def domain(self, name_or_uuid: str | UUID) -> Iterator[libvirt.virDomain]:
+        """Like `session`, with the domain of that UUID or name. Raises NotFound when there is none."""
+        with self.session() as connection:
+            yield _find(connection, name_or_uuid)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens it again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.close()
+
+    def _working_connection(self) -> libvirt.virConnect:
+        with self._lock:
+            if self._connection is not None and not _answers(self._connection):
+                _log.warning("connection to libvirt at %s was lost, opening a new one", self.uri)
+                self._connection = None
+            if self._connection is None:
+                _prepare_library()
+                connection = libvirt.open(self.uri)
+                connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_PROBES)
+                self._connection = connection
+            return self._connection
+
+
+def _answers(connection: libvirt.virConnect) -> bool:
+    try:
+        connection.getLibVersion()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+def _find(connection: libvirt.virConnect, name_or_uuid: str | UUID) -> libvirt.virDomain:
+    try:
+        uuid = UUID(str(name_or_uuid))
+    except ValueError:
+        return connection.lookupByName(str(name_or_uuid))
+    try:
+        return connection.lookupByUUID(uuid.bytes)
+    except libvirt.libvirtError as error:
+        # A domain may be *named* like a UUID; its name counts only when no domain has that identity.
+        if isinstance(name_or_uuid, UUID) or error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        return connection.lookupByName(name_or_uuid)
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    lock = threading.Lock()
+    done = False
+
+    def run() -> None:
+        nonlocal done
+        with lock:
+            if not done:
+                action()
+                done = True
+
+    return run
+
+
+@_once
+def _prepare_library() -> None:
+    """Process-wide: no error texts on stderr (exceptions carry them), and an event loop for keepalives."""
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+    threading.Thread(target=_run_events, name="libvirt-events", daemon=True).start()
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()

@@ -1,0 +1,214 @@
+"""Capture by external snapshots: the VM goes on in new overlay files, and what it wrote before stands still.
+
+One libvirt snapshot over all disks: disk-only (no memory), atomic (all or none) and without metadata, because
+the catalog keeps the account and libvirt 9.0 cannot delete or revert external snapshots on its own.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+from xml.etree.ElementTree import Element, SubElement
+
+import libvirt
+
+from overwinter.hypervisor import chain, domain_xml
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.connection import Hypervisor, translate
+from overwinter.model.errors import (
+    ChainUnexpected,
+    HypervisorError,
+    HypervisorUnavailable,
+    NotFound,
+    OverlaySpaceLow,
+    SnapshotFailed,
+    VmNotInDesirableState,
+)
+from overwinter.model.names import overlay_suffix
+from overwinter.model.point import DiskCapture
+from overwinter.model.vm import Disk, VirtualMachine
+
+_FLAGS = (
+    libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+    | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+    | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+)
+
+_DEVICES = Path("/dev")
+
+
+class OverlayCapture:
+    """The `Capture` of files and block devices by qcow2 overlays."""
+
+    def __init__(self, hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+
+    def plan(self, vm: VirtualMachine, point_id: UUID, overlay_directory: Path | None) -> CapturePlan:
+        """See `Capture.plan`.
+
+        An overlay lies beside the disk's original file, or in ``overlay_directory``; there the disk's target
+        is part of its name, because a VM's files in different directories may have equal names.
+        """
+        if not vm.disks:
+            raise VmNotInDesirableState(f"{vm.name} has no disk that can be backed up")
+        return CapturePlan(
+            vm_uuid=vm.uuid,
+            point_id=point_id,
+            disks=tuple(_capture(disk, point_id, overlay_directory) for disk in vm.disks),
+            excluded=tuple(target for target, _reason in vm.skipped_disks),
+        )
+
+    def prepare(self, plan: CapturePlan, minimum_free: int) -> None:
+        """See `Capture.prepare`."""
+        for directory in sorted({Path(disk.overlay).parent for disk in plan.disks}):
+            _check_space(directory, minimum_free)
+        with self._hypervisor.domain(plan.vm_uuid) as domain:
+            for disk in plan.disks:
+                _check_disk(domain, disk)
+        made: list[str] = []
+        try:
+            for disk in plan.disks:
+                if _make_empty(disk.overlay):
+                    made.append(disk.overlay)
+        except SnapshotFailed:
+            _remove(made)
+            raise
+
+    def take(self, plan: CapturePlan) -> None:
+        """See `Capture.take`."""
+        with self._hypervisor.domain(plan.vm_uuid) as domain:
+            try:
+                domain.snapshotCreateXML(_snapshot_xml(plan), _FLAGS)
+            except libvirt.libvirtError as error:
+                failure = translate(error)
+                if isinstance(failure, HypervisorUnavailable):
+                    raise failure from error
+                # libvirt may fail after QEMU has switched to the overlays; the definition knows.
+                if _was_taken(domain, plan):
+                    return
+                _remove([disk.overlay for disk in plan.disks])
+                raise SnapshotFailed(f"the snapshot was not taken: {failure.message}") from error
+
+    def was_taken(self, plan: CapturePlan) -> bool:
+        """See `Capture.was_taken`."""
+        with self._hypervisor.domain(plan.vm_uuid) as domain:
+            return _was_taken(domain, plan)
+
+    def discard(self, plan: CapturePlan) -> None:
+        """See `Capture.discard`. Also right when the VM does not exist any more."""
+        with self._hypervisor.session() as connection:
+            for disk in plan.disks:
+                if chain.is_named(connection, disk.overlay):
+                    raise ChainUnexpected(f"{disk.overlay} belongs to a snapshot that was taken; it stays")
+        _remove([disk.overlay for disk in plan.disks])
+
+
+def _capture(disk: Disk, point_id: UUID, overlay_directory: Path | None) -> DiskCapture:
+    original = Path(chain.original_layer(disk.chain).path)
+    directory, name = original.parent, original.name
+    if overlay_directory is not None:
+        directory, name = overlay_directory, f"{original.name}.{disk.target}"
+    if directory.is_relative_to(_DEVICES):
+        raise ChainUnexpected(
+            f"disk {disk.target} is the block device {original}; set an overlay directory, "
+            "because an overlay cannot lie beside a device"
+        )
+    return DiskCapture(
+        target=disk.target,
+        lun=disk.lun,
+        size=disk.size,
+        chain=tuple(layer.path for layer in disk.chain),
+        formats=tuple(layer.format for layer in disk.chain),
+        overlay=str(directory / (name + overlay_suffix(point_id))),
+    )
+
+
+def _check_space(directory: Path, minimum_free: int) -> None:
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        raise SnapshotFailed(f"the directory for overlays cannot be used: {error}") from error
+    if free < minimum_free:
+        raise OverlaySpaceLow(
+            f"{directory} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB: a full overlay would "
+            "pause the VM. Free some space, or move the overlays to another directory"
+        )
+
+
+def _check_disk(domain: libvirt.virDomain, disk: DiskCapture) -> None:
+    layers = chain.current_chain(domain, disk.target)
+    if tuple(layer.path for layer in layers) != disk.chain:
+        raise ChainUnexpected(f"the images of disk {disk.target} changed while the backup was being prepared")
+    if not domain.isActive():
+        return
+    if domain.blockJobInfo(disk.target):
+        raise VmNotInDesirableState(f"another block job is running on disk {disk.target}")
+    if domain.isPersistent():
+        _check_next_start(domain, disk)
+
+
+def _check_next_start(domain: libvirt.virDomain, disk: DiskCapture) -> None:
+    """libvirt moves the persistent definition to the overlay only when it names the image in use now."""
+    try:
+        persistent = chain.find_disk(chain.persistent_xml(domain), disk.target)
+    except NotFound:
+        return  # hot-plugged: it will not be there at the next start
+    if persistent.source is None or persistent.source.path != disk.chain[0]:
+        raise ChainUnexpected(
+            f"disk {disk.target} uses {disk.chain[0]} now, but its persistent definition names another "
+            "image; restart the VM or correct its definition"
+        )
+
+
+def _make_empty(path: str) -> bool:
+    """An empty file that only its owner reads; libvirt fills it and keeps its mode (it makes those of stopped
+    VMs readable to all when left alone, CVE-2025-13193). False when a run before us made it.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if Path(path).stat().st_size > 0:
+            raise SnapshotFailed(f"{path} exists already and is not empty; it was not touched") from None
+        return False
+    except OSError as error:
+        raise SnapshotFailed(f"the overlay cannot be made: {error}") from error
+    return True
+
+
+def _snapshot_xml(plan: CapturePlan) -> str:
+    root = Element("domainsnapshot")
+    SubElement(root, "memory", {"snapshot": "no"})
+    disks = SubElement(root, "disks")
+    for capture in plan.disks:
+        disk = SubElement(disks, "disk", {"name": capture.target, "snapshot": "external", "type": "file"})
+        SubElement(disk, "driver", {"type": "qcow2"})
+        SubElement(disk, "source", {"file": capture.overlay})
+    for target in plan.excluded:
+        SubElement(disks, "disk", {"name": target, "snapshot": "no"})
+    return domain_xml.text(root)
+
+
+def _was_taken(domain: libvirt.virDomain, plan: CapturePlan) -> bool:
+    with_overlay = [disk.target for disk in plan.disks if disk.overlay in _images(domain, disk.target)]
+    if with_overlay and len(with_overlay) < len(plan.disks):
+        raise ChainUnexpected(f"only {', '.join(with_overlay)} went on in an overlay of this snapshot")
+    return bool(with_overlay)
+
+
+def _images(domain: libvirt.virDomain, target: str) -> set[str]:
+    """Every image of the disk's live chain and its persistent definition; none without such a disk."""
+    try:
+        current = chain.current_chain(domain, target)
+    except NotFound:
+        return set()
+    named = [disk.named for disk in domain_xml.disks(chain.persistent_xml(domain)) if disk.target == target]
+    return {layer.path for layers in (current, *named) for layer in layers}
+
+
+def _remove(paths: Sequence[str]) -> None:
+    for path in paths:
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise HypervisorError(f"an unused overlay cannot be removed: {error}") from error

@@ -1,0 +1,165 @@
+"""Making and filling disk images: what is not written stays a hole."""
+
+import os
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+import nbd
+
+from overwinter.images.qemu_img import qemu_img
+from overwinter.images.server import NbdServer
+from overwinter.images.spec import check_format
+from overwinter.model.errors import AlreadyExists, ImageError
+from overwinter.model.vm import DiskFormat, ImageLayer
+
+#: Seconds for QEMU to write back and close what it has open.
+FINISH_TIMEOUT = 600.0
+
+
+def create_image(path: str, format: str, size: int, cluster_size: int | None = None) -> ImageLayer:  # noqa: A002
+    """Make a new, empty, sparse image of ``size`` bytes, readable by its owner only.
+
+    ``cluster_size`` in bytes is for qcow2. Raises AlreadyExists when there is something at ``path`` already
+    (it is not touched), ImageError when the image cannot be made (nothing is left behind then).
+    """
+    layer = ImageLayer(path, format)
+    check_format(layer)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise AlreadyExists(f"{path} exists already; name another target or remove it") from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be created: {error.strerror}") from error
+    try:
+        if format == DiskFormat.RAW:
+            os.truncate(file, size)
+        else:
+            options = ["-o", f"cluster_size={cluster_size}"] if cluster_size else []
+            qemu_img("create", "-q", "-f", format, *options, path, str(size))
+    except BaseException as error:
+        Path(path).unlink(missing_ok=True)  # qemu-img removes it too
+        if isinstance(error, OSError):
+            raise ImageError(f"{path} cannot be made {size} bytes long: {error.strerror}") from error
+        raise
+    finally:
+        os.close(file)
+    return layer
+
+
+class ImageWriter(AbstractContextManager["ImageWriter"], ABC):
+    """An image being filled. Leaving the ``with`` statement without ``finish`` abandons it."""
+
+    @abstractmethod
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write ``data`` at ``offset``; from many threads at once if they like. Raises ImageError."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Return when everything is safe on the disk, the file's name included. Raises ImageError."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of the image, whatever state it is in; does nothing after ``finish``."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abandon()
+
+
+def open_writer(path: str, format: str) -> ImageWriter:  # noqa: A002
+    """Open an existing image without backing file for writing. Raises ImageError."""
+    layer = ImageLayer(path, format)
+    check_format(layer)
+    return _RawWriter(path) if format == DiskFormat.RAW else _ServedWriter(layer)
+
+
+class _RawWriter(ImageWriter):
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            self._file: int | None = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ImageError(f"{path} cannot be opened for writing: {error.strerror}") from error
+        self._size = os.lseek(self._file, 0, os.SEEK_END)
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        if self._file is None:
+            raise ImageError(f"{self._path} is closed")
+        rest = memoryview(data)
+        if offset + len(rest) > self._size:
+            raise ImageError(f"{self._path} ends at {self._size}, before {offset + len(rest)}")
+        try:
+            while rest:
+                count = os.pwrite(self._file, rest, offset)
+                rest, offset = rest[count:], offset + count
+        except OSError as error:
+            raise ImageError(f"writing {self._path} at offset {offset} failed: {error.strerror}") from error
+
+    def finish(self) -> None:
+        if self._file is None:
+            raise ImageError(f"{self._path} is closed")
+        try:
+            os.fsync(self._file)  # on the descriptor that wrote: it is told of every failed write-back
+        except OSError as error:
+            raise ImageError(f"{self._path} cannot be made durable: {error.strerror}") from error
+        sync(self._path)
+        self.abandon()
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class _ServedWriter(ImageWriter):
+    def __init__(self, layer: ImageLayer) -> None:
+        self._path = layer.path
+        self._server: NbdServer | None = NbdServer([layer], writable=True)
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        if self._server is None:
+            raise ImageError(f"{self._path} is closed")
+        self._server.transfer("writing", _write, offset, memoryview(data))
+
+    def finish(self) -> None:
+        if self._server is None:
+            raise ImageError(f"{self._path} is closed")
+        server, self._server = self._server, None
+        try:
+            server.flush()
+        except BaseException:
+            server.kill()
+            raise
+        status = server.close(FINISH_TIMEOUT)
+        if status != 0:
+            raise ImageError(f"{self._path}: qemu-nbd ended with status {status} while closing the image")
+        sync(self._path)
+
+    def abandon(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server = None
+
+
+def _write(connection: "nbd.NBD", piece: "nbd.Buffer", offset: int) -> int:
+    cookie: int = connection.aio_pwrite(piece, offset)
+    return cookie
+
+
+def sync(path: str) -> None:
+    """Make a file's content and its name durable. Raises ImageError."""
+    for name in (path, str(Path(path).parent)):
+        try:
+            file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise ImageError(f"{name} cannot be made durable: {error.strerror}") from error

@@ -1,0 +1,255 @@
+"""The durable workflows and the queue they wait in.
+
+A workflow's id is its job's id. Its steps are recorded by DBOS as they end, so a workflow that was cut off
+runs again from the step it was in; every step is written to be run twice. One queue per host, partitioned by
+VM with one workflow at a time: jobs of one VM never overlap.
+
+A job always ends: expected errors become its code, unexpected ones ``BackUpOperationFailed`` with the
+traceback in the log.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
+
+from overwinter.catalog import items, points
+from overwinter.catalog import jobs as job_table
+from overwinter.jobs import preflight, protection, prune, restore, snapshot, transfer
+from overwinter.jobs.faults import place
+from overwinter.jobs.preflight import Prepared
+from overwinter.jobs.progress import TaskReporter
+from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.snapshot import Snapshot
+from overwinter.model.errors import JobCancelled, OverwinterError
+from overwinter.model.job import Job, JobError, JobOperation, JobStatus
+
+log = structlog.get_logger(__name__)
+
+#: Workflows of another version of their code would never be picked up again, so this changes only when a
+#: running workflow cannot be continued by the new code.
+WORKFLOW_VERSION = "1"
+
+POLLING_S = 0.2
+
+
+@dataclass
+class _Outcome:
+    """How a job is going: its problems so far, and its end when it did not complete."""
+
+    warnings: list[JobError] = field(default_factory=list)
+    error: JobError | None = None
+    cancelled: bool = False
+
+    @property
+    def status(self) -> JobStatus:
+        if self.cancelled:
+            return JobStatus.CANCELLED
+        if self.error is not None:
+            return JobStatus.FAILED
+        return JobStatus.COMPLETED_WITH_WARNINGS if self.warnings else JobStatus.COMPLETED
+
+
+@contextmanager
+def _judging(outcome: _Outcome) -> Iterator[None]:
+    """Turn what a step raises into the job's outcome."""
+    try:
+        yield
+    except JobCancelled:
+        outcome.cancelled = True
+    except OverwinterError as error:
+        outcome.error = JobError(error.code, error.message)
+    except Exception as error:
+        log.exception("unexpected error in a job")
+        message = f"Unexpected {type(error).__name__}: {error}. The service's log has the details."
+        outcome.error = JobError(OverwinterError.code, message)
+
+
+@DBOS.dbos_class()
+class JobEngine(DBOSConfiguredInstance):
+    """The workflows of one host. Make one before ``DBOS.launch``: recovery finds it by the host's name."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime.settings.host)
+        self._runtime = runtime
+        self._queue = f"host:{runtime.settings.host}"
+        self._workflows: dict[JobOperation, Callable[[str], None]] = {
+            JobOperation.BACKUP: self.backup,
+            JobOperation.RESTORE: self.restore,
+            JobOperation.CONFIGURE_BACKUP: self.configure_backup,
+            JobOperation.DISABLE_BACKUP: self.stop_protection,
+            JobOperation.DELETE_BACKUP_DATA: self.delete_backup_data,
+        }
+
+    def launch(self) -> None:
+        """Start working: cut-off workflows go on, and jobs that never got a workflow get one."""
+        DBOS.launch()
+        DBOS.register_queue(self._queue, partition_concurrency=1, polling_interval_sec=POLLING_S)
+        with self._runtime.catalog.transaction() as tx:
+            active = job_table.active(tx)
+        for job in active:
+            self.enqueue(job)
+
+    def enqueue(self, job: Job) -> None:
+        """Hand a job to the queue; doing it twice is harmless."""
+        with SetWorkflowID(str(job.id)), SetEnqueueOptions(queue_partition_key=str(job.vm_uuid)):
+            DBOS.enqueue_workflow(self._queue, self._workflows[job.operation], str(job.id))
+
+    # --- workflows ----------------------------------------------------------------------------------------
+
+    @DBOS.workflow()
+    def backup(self, job_id: str) -> None:
+        """Preflight, Take Snapshot, Transfer data to vault, clean-up.
+
+        A failed transfer leaves a point in the snapshot tier: the job completes with a warning (reference
+        catalogue, section 4.4).
+        """
+        outcome = _Outcome()
+        with _judging(outcome):
+            prepared = self.preflight(job_id)
+            taken = self.take_snapshot(job_id, prepared)
+            outcome.warnings += taken.warnings
+            transferred = _Outcome()
+            with _judging(transferred):
+                outcome.warnings += self.transfer(job_id, taken.restore_point)
+                outcome.warnings += self.clean_up(job_id)
+            outcome.cancelled = transferred.cancelled
+            if transferred.error is not None:
+                outcome.warnings.append(transferred.error)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
+    def restore(self, job_id: str) -> None:
+        """Write the disks, give them their names, define the VM."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            self.restore_write(job_id)
+            self.restore_publish(job_id)
+            self.restore_machine(job_id)
+        if outcome.status is not JobStatus.COMPLETED:
+            self.restore_abandon(job_id)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
+    def configure_backup(self, job_id: str) -> None:
+        """Protection is on as soon as the item exists; the job is its record."""
+        self.finish(job_id, _Outcome())
+
+    @DBOS.workflow()
+    def stop_protection(self, job_id: str) -> None:
+        """Flatten the VM's chains, keep the vault's points."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.flatten(job_id)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
+    def delete_backup_data(self, job_id: str) -> None:
+        """Flatten the VM's chains, delete the vault's points, forget the item."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            # The snapshot-only points that flattening removes are among those to be deleted: no warning.
+            self.flatten(job_id)
+            self.delete_data(job_id)
+        self.finish(job_id, outcome)
+
+    # --- steps --------------------------------------------------------------------------------------------
+
+    @DBOS.step()
+    def preflight(self, job_id: str) -> Prepared:
+        """See ``preflight``."""
+        place("backup.preflight")
+        self._reporter(job_id).check()
+        return preflight.check(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    def take_snapshot(self, job_id: str, prepared: Prepared) -> Snapshot:
+        """See ``snapshot``."""
+        return snapshot.take(self._runtime, UUID(job_id), prepared)
+
+    @DBOS.step()
+    def transfer(self, job_id: str, restore_point: UUID) -> tuple[JobError, ...]:
+        """See ``transfer``."""
+        return transfer.transfer(self._runtime, UUID(job_id), restore_point)
+
+    @DBOS.step()
+    def clean_up(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``prune``. A failed clean-up does not spoil the backup: it is a warning and tried again."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            item, policy = preflight.item_and_policy(self._runtime, UUID(job_id))
+            prune.expire(self._runtime, item, policy, self._reporter(job_id).check)
+        return () if outcome.error is None else (outcome.error,)
+
+    @DBOS.step()
+    def restore_write(self, job_id: str) -> None:
+        """See ``restore``."""
+        restore.write(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    def restore_publish(self, job_id: str) -> None:
+        """See ``restore``."""
+        restore.publish(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    def restore_machine(self, job_id: str) -> None:
+        """See ``restore``."""
+        restore.create_machine(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    def restore_abandon(self, job_id: str) -> None:
+        """A restore that did not complete leaves no partial file."""
+        restore.remove_partial(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    def flatten(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``protection``."""
+        place("protection.flatten")
+        return protection.stop(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    def delete_data(self, job_id: str) -> None:
+        """See ``protection``."""
+        protection.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    def finish(self, job_id: str, outcome: _Outcome) -> None:
+        """Write the job's end to the catalog, and to its item when it was a backup."""
+        errors = ([] if outcome.error is None else [outcome.error]) + outcome.warnings
+        now = self._runtime.clock()
+        with self._runtime.catalog.transaction() as tx:
+            job = job_table.get(tx, UUID(job_id))
+            job_table.finish(tx, job.id, status=outcome.status, ended=now, errors=errors, properties={})
+            if job.operation is JobOperation.BACKUP and job.item_id is not None:
+                point = job.properties.get("recovery_point")
+                created = None
+                if point is not None:
+                    created = points.get_recovery_point(tx, job.item_id, str(point)).created
+                items.record_backup(
+                    tx, job.item_id, started=job.started, status=outcome.status, point=created
+                )
+        log.info("job ended", job=job_id, operation=job.operation, vm=job.vm_name, status=outcome.status)
+
+    def _reporter(self, job_id: str) -> TaskReporter:
+        return TaskReporter(self._runtime, UUID(job_id), "")
+
+
+def configure(runtime: Runtime) -> JobEngine:
+    """Set DBOS up for this service and register its workflows; ``launch`` starts them."""
+    config: DBOSConfig = {
+        "name": "overwinter",
+        "system_database_url": runtime.settings.engine_url,
+        "application_version": WORKFLOW_VERSION,
+        "executor_id": runtime.settings.host,
+        "log_level": "WARNING",
+    }
+    DBOS(config=config)
+    return JobEngine(runtime)
+
+
+def shut_down() -> None:
+    """Stop taking steps; what is cut off goes on at the next launch."""
+    DBOS.destroy(destroy_registry=False)

@@ -1,0 +1,371 @@
+"""What a caller may ask of the service, and what is refused at once, before anything changes.
+
+Everything that takes time becomes a job; everything that can be known to be impossible is raised here, as an
+error of the model's tree. The API translates; it adds no rule of its own.
+"""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from overwinter.catalog import items, points, policies, vaults
+from overwinter.catalog import jobs as job_table
+from overwinter.guest.agent import GuestAgent
+from overwinter.hypervisor import inventory
+from overwinter.jobs import restore
+from overwinter.jobs.engine import JobEngine
+from overwinter.jobs.restore import Target
+from overwinter.jobs.runtime import Runtime
+from overwinter.model import names
+from overwinter.model.errors import (
+    AlreadyExists,
+    DatasourceNotPresent,
+    NotCancellable,
+    NotFound,
+    OverwinterError,
+    RequestError,
+    VaultNotEmpty,
+)
+from overwinter.model.guest import GuestView
+from overwinter.model.job import (
+    CREATE_VM,
+    RESTORE_DISKS,
+    TAKE_SNAPSHOT,
+    TRANSFER_DATA,
+    Job,
+    JobOperation,
+    JobStatus,
+    Task,
+)
+from overwinter.model.point import PointDisk, RecoveryPoint
+from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, default_policies
+from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
+from overwinter.model.vm import VirtualMachine
+from overwinter.vault import KeySource, create_vault
+
+#: Vault names as the reference articles allow them: 2–50 characters, a letter first.
+_VAULT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,49}")
+
+_TASKS: dict[JobOperation, tuple[str, ...]] = {
+    JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
+    JobOperation.RESTORE: (RESTORE_DISKS, CREATE_VM),
+}
+
+
+class Service:
+    """The face of the jobs room. Safe to call from many threads."""
+
+    def __init__(self, runtime: Runtime, engine: JobEngine, subscription_id: str) -> None:
+        self._runtime = runtime
+        self._engine = engine
+        self.subscription_id = UUID(subscription_id)
+        self.location = names.LOCATION
+
+    # --- machines -----------------------------------------------------------------------------------------
+
+    def machines(self) -> list[VirtualMachine]:
+        """All VMs of the host."""
+        return inventory.machines(self._runtime.hypervisor)
+
+    def machine(self, name: str) -> VirtualMachine:
+        """One VM by name or UUID. Raises NotFound."""
+        return inventory.machine(self._runtime.hypervisor, name)
+
+    def guest_view(self, vm: VirtualMachine) -> GuestView:
+        """What the guest says of itself; bounded in time, never raises for a silent guest."""
+        if not vm.is_active:
+            return _silent("The VM is not running.")
+        agent = GuestAgent(self._runtime.hypervisor, vm.uuid)
+        try:
+            info, system = agent.info(), agent.os_info()
+        except OverwinterError as error:
+            return _silent(error.message)
+        return GuestView(
+            agent_ready=True,
+            agent_version=info.version,
+            os_name=system.name,
+            os_version=system.version,
+            hostname=None,
+            message="Guest Agent is running",
+        )
+
+    # --- vaults and policies ------------------------------------------------------------------------------
+
+    def vaults(self) -> list[Vault]:
+        """All vaults."""
+        with self._runtime.catalog.transaction() as tx:
+            return vaults.every(tx)
+
+    def vault(self, name: str) -> Vault:
+        """One vault by name. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return vaults.get(tx, name)
+
+    def create_vault(self, name: str, resource_group: str) -> Vault:
+        """Make a vault with a new key file, or return the one of that name. Raises RequestError."""
+        if not _VAULT_NAME.fullmatch(name):
+            raise RequestError(
+                f"{name!r} is no name for a vault: 2 to 50 letters, digits and hyphens, a letter first."
+            )
+        with self._runtime.catalog.transaction() as tx:
+            found = vaults.find(tx, name)
+        if found is not None:
+            return found
+        directory = self._runtime.settings.directory
+        vault_id = uuid4()
+        for part in ("keys", "vaults"):
+            (directory / part).mkdir(mode=0o700, exist_ok=True)
+        key_file = directory / "keys" / f"{name.lower()}-{vault_id.hex[:8]}.key"
+        vault = Vault(
+            id=vault_id,
+            name=name,
+            resource_group=resource_group,
+            location=names.LOCATION,
+            url=(directory / "vaults" / f"{name.lower()}-{vault_id.hex[:8]}").as_uri(),
+            key_kind=KeyKind.KEY_FILE,
+            key_reference=str(key_file),
+            created=self._runtime.clock(),
+        )
+        create_vault(vault.url, KeySource.new_key_file(key_file), vault_id=vault_id).close()
+        with self._runtime.catalog.transaction() as tx:
+            vaults.insert(tx, vault)
+            for policy in default_policies(vault_id, uuid4):
+                policies.put(tx, policy)
+        return vault
+
+    def delete_vault(self, name: str) -> None:
+        """Remove an empty vault from the catalog; its (empty) store and its key stay on disk.
+
+        Raises VaultNotEmpty, NotFound.
+        """
+        with self._runtime.catalog.transaction() as tx:
+            vault = vaults.get(tx, name)
+            held = items.every(tx, vault.id)
+            if held:
+                raise VaultNotEmpty(
+                    f"Vault {vault.name} cannot be deleted as there are existing resources within the vault: "
+                    f"{', '.join(item.vm_name for item in held)}. Delete their backup data first: "
+                    "overwinter unprotect VM --delete-data"
+                )
+            vaults.delete(tx, vault.id)
+        self._runtime.vaults.forget(vault)
+
+    def policies(self, vault: Vault) -> list[Policy]:
+        """The policies of a vault."""
+        with self._runtime.catalog.transaction() as tx:
+            return policies.of_vault(tx, vault.id)
+
+    def policy(self, vault: Vault, name: str) -> Policy:
+        """One policy of a vault. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return policies.get(tx, vault.id, name)
+
+    def policy_of(self, item: ProtectedItem) -> Policy:
+        """The policy an item is bound to."""
+        with self._runtime.catalog.transaction() as tx:
+            return policies.get_by_id(tx, item.policy_id)
+
+    def put_policy(self, vault: Vault, policy: Policy) -> Policy:
+        """Make a policy, or change the one of that name."""
+        with self._runtime.catalog.transaction() as tx:
+            return policies.put(tx, replace(policy, vault_id=vault.id))
+
+    def delete_policy(self, vault: Vault, name: str) -> None:
+        """Remove a policy no item uses. Raises RequestError, NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            policy = policies.get(tx, vault.id, name)
+            if policy.name in (DEFAULT_POLICY, ENHANCED_POLICY) or policies.item_count(tx, policy.id):
+                raise RequestError(f"Policy {policy.name} is in use or belongs to every vault.")
+            policies.delete(tx, policy.id)
+
+    def policy_item_count(self, policy: Policy) -> int:
+        """How many items are bound to a policy."""
+        with self._runtime.catalog.transaction() as tx:
+            return policies.item_count(tx, policy.id)
+
+    # --- protection ---------------------------------------------------------------------------------------
+
+    def items(self, vault: Vault | None = None) -> list[ProtectedItem]:
+        """All items, or those of a vault."""
+        with self._runtime.catalog.transaction() as tx:
+            return items.every(tx, None if vault is None else vault.id)
+
+    def item(self, vault: Vault, vm_name: str) -> ProtectedItem:
+        """The item of a VM in a vault. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return items.get(tx, vault.id, vm_name)
+
+    def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
+        """Bind a VM to a policy; an item that was stopped goes on, an active one changes its policy.
+
+        Raises AlreadyExists when the VM is active in another vault, NotFound for the policy, RequestError
+        for a VM that cannot be protected.
+        """
+        if not machine.persistent:
+            raise RequestError(
+                f"{machine.name} is a transient domain: it has no definition to put back. Define it first "
+                f"(virsh define)."
+            )
+        with self._runtime.catalog.transaction() as tx:
+            policy = policies.get(tx, vault.id, policy_name)
+            existing = items.of_machine(tx, machine.uuid)
+            for other in existing:
+                if other.vault_id != vault.id and other.is_active:
+                    raise AlreadyExists(
+                        f"{machine.name} is protected in another vault already. Stop that protection first: "
+                        f"overwinter unprotect {machine.name} --keep-data"
+                    )
+            mine = next((item for item in existing if item.vault_id == vault.id), None)
+            if mine is None:
+                mine = ProtectedItem(
+                    id=uuid4(),
+                    vault_id=vault.id,
+                    policy_id=policy.id,
+                    vm_uuid=machine.uuid,
+                    vm_name=machine.name,
+                    resource_group=names.DEFAULT_RESOURCE_GROUP,
+                    state=ProtectionState.PENDING,
+                    created=self._runtime.clock(),
+                )
+            state = mine.state
+            if state is ProtectionState.STOPPED:
+                has_points = mine.last_recovery_point is not None
+                state = ProtectionState.PROTECTED if has_points else ProtectionState.PENDING
+            mine = replace(mine, policy_id=policy.id, state=state)
+            items.put(tx, mine)
+            job = self._new_job(mine, JobOperation.CONFIGURE_BACKUP, {"policy": policy.name})
+            job_table.insert(tx, job)
+        self._engine.enqueue(job)
+        return job
+
+    def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
+        """Stop protection; with ``delete_data`` the recovery points are deleted too.
+
+        Raises BackupOperationInProgress while another job of the VM runs.
+        """
+        operation = JobOperation.DELETE_BACKUP_DATA if delete_data else JobOperation.DISABLE_BACKUP
+        return self._start(item, operation, {})
+
+    # --- backup and restore -------------------------------------------------------------------------------
+
+    def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
+        """Start a backup. Raises DatasourceNotPresent, BackupOperationInProgress, NotFound."""
+        if not item.is_active:
+            raise DatasourceNotPresent(
+                f"{item.vm_name} is not actively protected. Protect it first: "
+                f"overwinter protect {item.vm_name} --vault VAULT"
+            )
+        inventory.machine(self._runtime.hypervisor, item.vm_uuid)
+        return self._start(item, JobOperation.BACKUP, {"expires": expires and expires.isoformat()})
+
+    def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
+        """The recovery points of an item, oldest first."""
+        with self._runtime.catalog.transaction() as tx:
+            return points.recovery_points_of(tx, item.id)
+
+    def recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        """One recovery point. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return points.get_recovery_point(tx, item.id, point_id)
+
+    def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
+        """The disks a recovery point holds. Raises NotFound when its data is gone."""
+        with self._runtime.catalog.transaction() as tx:
+            item = _existing(items.find_by_id(tx, point.item_id))
+            vault = vaults.get_by_id(tx, item.vault_id)
+            taken = (
+                None if point.restore_point is None else points.find_restore_point(tx, point.restore_point)
+            )
+        if taken is not None:
+            return list(restore.disks_of(None, taken.disks))
+        if point.manifest is None:
+            raise NotFound(f"Recovery point {point.id} has no data any more.")
+        manifest = self._runtime.vaults.open(vault).manifest(point.manifest)
+        return list(restore.disks_of(manifest, ()))
+
+    def restore_as_vm(
+        self,
+        point: RecoveryPoint,
+        *,
+        vm_name: str,
+        directory: Path | None,
+        start: bool,
+    ) -> Job:
+        """Restore as a new VM. Raises AlreadyExists when the name or a file is taken, RequestError."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", vm_name):
+            raise RequestError(
+                f"{vm_name!r} is no name for a restored VM: letters, digits, dots, underscores and hyphens, "
+                "at most 64, a letter or digit first."
+            )
+        target = Target(directory or self._runtime.settings.images, vm_name, vm_name, start)
+        return self._restore(point, target)
+
+    def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:
+        """Restore the disks into a directory. Raises AlreadyExists when a file is taken, RequestError."""
+        return self._restore(point, Target(directory, f"recovery-point-{point.id}", None, start=False))
+
+    def _restore(self, point: RecoveryPoint, target: Target) -> Job:
+        restore.check_target(self._runtime, target, self.manifest_disks(point))
+        with self._runtime.catalog.transaction() as tx:
+            item = _existing(items.find_by_id(tx, point.item_id))
+        return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
+
+    # --- jobs ---------------------------------------------------------------------------------------------
+
+    def jobs(self, vault: Vault | None = None) -> list[Job]:
+        """All jobs, or those of a vault, newest first."""
+        with self._runtime.catalog.transaction() as tx:
+            return job_table.every(tx, None if vault is None else vault.id)
+
+    def job(self, job_id: UUID) -> Job:
+        """One job. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return job_table.get(tx, job_id)
+
+    def cancel(self, job_id: UUID) -> Job:
+        """Ask a running job to stop. Raises NotCancellable, NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            job = job_table.get(tx, job_id)
+            if job.status is JobStatus.CANCELLING:
+                return job
+            if not job_table.request_cancel(tx, job_id):
+                raise NotCancellable(f"The job is {job.status} and cannot be cancelled.")
+            return job_table.get(tx, job_id)
+
+    def _start(self, item: ProtectedItem, operation: JobOperation, parameters: dict[str, object]) -> Job:
+        job = self._new_job(item, operation, parameters)
+        with self._runtime.catalog.transaction() as tx:
+            job_table.insert(tx, job)
+        self._engine.enqueue(job)
+        return job
+
+    def _new_job(self, item: ProtectedItem, operation: JobOperation, parameters: dict[str, object]) -> Job:
+        wanted = _TASKS.get(operation, ())
+        if operation is JobOperation.RESTORE and parameters.get("vm_name") is None:
+            wanted = (RESTORE_DISKS,)
+        return Job(
+            id=uuid4(),
+            vault_id=item.vault_id,
+            item_id=item.id,
+            vm_uuid=item.vm_uuid,
+            vm_name=item.vm_name,
+            operation=operation,
+            status=JobStatus.IN_PROGRESS,
+            started=self._runtime.clock(),
+            tasks=tuple(Task(name) for name in wanted),
+            parameters=parameters,
+        )
+
+
+def _existing(item: ProtectedItem | None) -> ProtectedItem:
+    if item is None:
+        raise NotFound("The recovery point's item was deleted.")
+    return item
+
+
+def _silent(reason: str) -> GuestView:
+    return GuestView(
+        agent_ready=False, agent_version=None, os_name=None, os_version=None, hostname=None, message=reason
+    )

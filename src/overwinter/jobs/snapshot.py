@@ -1,0 +1,182 @@
+"""The task "Take Snapshot": from a running or stopped VM to a restore point in the catalog.
+
+Order of writes, so that a crash between any two leaves nothing wrong:
+
+1. the capture note (what is about to happen) is committed to the catalog
+2. the window: freeze, snapshot, thaw
+3. one transaction: restore point and recovery point in, capture note out
+
+A crash before the snapshot of step 2 leaves a note whose overlays no domain uses: it is discarded. A crash
+after it leaves a note whose overlays the domain uses: the snapshot is real and becomes a crash-consistent
+point, because nobody can say any more whether the guest was still frozen when it was taken.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from overwinter.catalog import captures, items, points
+from overwinter.catalog import jobs as job_table
+from overwinter.catalog.captures import Capture
+from overwinter.catalog.points import MachineState
+from overwinter.hypervisor import inventory
+from overwinter.hypervisor.capture import Capture as CaptureMethod
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.overlay_capture import OverlayCapture
+from overwinter.hypervisor.state import VmState, read_state
+from overwinter.jobs import faults, window
+from overwinter.jobs.preflight import Prepared, item_and_policy
+from overwinter.jobs.progress import task
+from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.window import WindowResult
+from overwinter.model import names
+from overwinter.model.errors import FreezeFailed, OverwinterError
+from overwinter.model.job import TAKE_SNAPSHOT, JobError
+from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
+from overwinter.model.policy import Policy
+from overwinter.model.protection import ProtectedItem
+
+#: Least free space of a file system that gets an overlay.
+OVERLAY_RESERVE_BYTES = 1 << 30
+
+#: Key of a job's properties under which the restore point it made is noted.
+RESTORE_POINT = "restore_point"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A restore point that exists, and what was not perfect about it."""
+
+    restore_point: UUID
+    warnings: tuple[JobError, ...]
+
+
+def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
+    """Take the snapshot, or find the one that this job took before a crash."""
+    item, policy = item_and_policy(runtime, job_id)
+    with runtime.catalog.transaction() as tx:
+        done = job_table.get(tx, job_id).properties.get(RESTORE_POINT)
+        capture = captures.of_job(tx, job_id)
+    if done is not None:
+        return Snapshot(UUID(str(done)), prepared.warnings)
+    method: CaptureMethod = OverlayCapture(runtime.hypervisor)
+    with task(runtime, job_id, TAKE_SNAPSHOT):
+        if capture is not None and (interrupted := _after_crash(runtime, method, capture)) is not None:
+            state = read_state(runtime.hypervisor, item.vm_uuid)
+            return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
+        machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+        machine.require_readable_disks()
+        plan = method.plan(machine, uuid4(), None)
+        capture = Capture(plan.point_id, job_id, machine.uuid, machine.name, runtime.clock(), plan.disks)
+        with runtime.catalog.transaction() as tx:
+            captures.insert(tx, capture)
+        faults.place("snapshot.noted")
+        result, state = _capture(runtime, method, plan, capture, freeze=prepared.freeze)
+        faults.place("snapshot.taken")
+        return _record(runtime, job_id, item, policy, capture, state, result, prepared)
+
+
+def _after_crash(runtime: Runtime, method: CaptureMethod, capture: Capture) -> WindowResult | None:
+    """What became of an interrupted capture; None when no snapshot was taken and all traces are gone."""
+    plan = CapturePlan(capture.vm_uuid, capture.id, capture.disks, excluded=())
+    if method.was_taken(plan):
+        message = "The service was interrupted while it took the snapshot, so the point is crash-consistent."
+        return WindowResult(Consistency.CRASH, None, (JobError(FreezeFailed.code, message),))
+    _forget(runtime, method, plan)
+    return None
+
+
+def _forget(runtime: Runtime, method: CaptureMethod, plan: CapturePlan) -> None:
+    method.discard(plan)
+    with runtime.catalog.transaction() as tx:
+        captures.delete(tx, plan.point_id)
+
+
+def _capture(
+    runtime: Runtime, method: CaptureMethod, plan: CapturePlan, capture: Capture, *, freeze: bool
+) -> tuple[WindowResult, VmState]:
+    """Prepare, freeze, take, thaw. Raises only when no snapshot was taken and nothing is left of it."""
+    states: list[VmState] = []
+
+    def snapshot() -> None:
+        method.take(plan)
+        states.append(read_state(runtime.hypervisor, capture.vm_uuid))
+
+    try:
+        method.prepare(plan, OVERLAY_RESERVE_BYTES)
+        if freeze:
+            result = window.run(runtime.hypervisor, capture.vm_uuid, snapshot)
+        else:
+            snapshot()
+            result = WindowResult(Consistency.CRASH, None)
+    except OverwinterError as error:
+        if not method.was_taken(plan):
+            _forget(runtime, method, plan)
+            raise
+        # The VM writes to the overlays: the point exists, whatever went wrong around it.
+        result = WindowResult(Consistency.CRASH, None, (JobError(error.code, error.message),))
+    return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
+
+
+def _record(
+    runtime: Runtime,
+    job_id: UUID,
+    item: ProtectedItem,
+    policy: Policy,
+    capture: Capture,
+    state: VmState,
+    result: WindowResult,
+    prepared: Prepared,
+) -> Snapshot:
+    """One transaction makes the point exist. A point below the policy's level is not offered for restore."""
+    warnings = prepared.warnings + result.warnings
+    acceptable = result.consistency.satisfies(policy.required_consistency)
+    recovery_point = RecoveryPoint(
+        id=names.recovery_point_id(capture.created),
+        item_id=item.id,
+        created=capture.created,
+        consistency=result.consistency,
+        expires=None,
+        restore_point=capture.id,
+        manifest=None,
+        freeze_ms=result.freeze_ms,
+        warnings=tuple(warning.message for warning in warnings),
+    )
+    with runtime.catalog.transaction() as tx:
+        collection = points.ensure_collection(
+            tx,
+            RestorePointCollection(
+                id=uuid4(),
+                name=names.collection_name(item.vm_name),
+                resource_group=names.service_resource_group(names.LOCATION),
+                vm_uuid=item.vm_uuid,
+            ),
+        )
+        restore_point = RestorePoint(
+            id=capture.id,
+            collection_id=collection.id,
+            name=names.restore_point_name(capture.created),
+            created=capture.created,
+            consistency=result.consistency,
+            freeze_ms=result.freeze_ms,
+            disks=capture.disks,
+        )
+        points.insert_restore_point(tx, restore_point, MachineState(state.xml, state.nvram))
+        captures.delete(tx, capture.id)
+        shown: dict[str, object] = {
+            RESTORE_POINT: str(capture.id),
+            "consistency": result.consistency,
+            "freeze_ms": result.freeze_ms,
+        }
+        if acceptable:
+            points.put_recovery_point(tx, recovery_point)
+            items.record_backup(
+                tx, item.id, started=capture.created, status="InProgress", point=capture.created
+            )
+            shown["recovery_point"] = recovery_point.id
+        job_table.set_properties(tx, job_id, shown)
+    if not acceptable:
+        raise FreezeFailed(
+            f"Policy {policy.name} requires {policy.required_consistency} points, but only "
+            f"{result.consistency} was reached. " + " ".join(warning.message for warning in warnings)
+        )
+    return Snapshot(capture.id, warnings)

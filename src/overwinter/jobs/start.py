@@ -1,0 +1,41 @@
+"""Starting and stopping a service: directories, catalog, hypervisor, reconciliation, then the jobs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from overwinter.catalog import settings as facts
+from overwinter.catalog.database import Catalog
+from overwinter.hypervisor.connection import Hypervisor
+from overwinter.jobs import engine, reconcile
+from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.service import Service
+from overwinter.jobs.vault_stores import VaultStores
+from overwinter.model.settings import Settings
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Service]:
+    """A running service: the schema is up to date, guests are thawed, interrupted jobs go on."""
+    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runtime = Runtime(
+        settings=settings,
+        catalog=Catalog(settings.catalog_url),
+        hypervisor=Hypervisor(settings.hypervisor),
+        vaults=VaultStores(),
+        clock=lambda: datetime.now(UTC),
+    )
+    try:
+        runtime.catalog.migrate()
+        with runtime.catalog.transaction() as tx:
+            subscription = facts.get_or_set(tx, "subscription_id", str(uuid4()))
+        job_engine = engine.configure(runtime)
+        try:
+            reconcile.thaw_interrupted(runtime)
+            job_engine.launch()
+            yield Service(runtime, job_engine, subscription)
+        finally:
+            engine.shut_down()
+    finally:
+        runtime.close()

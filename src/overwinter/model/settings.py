@@ -1,0 +1,34 @@
+"""How one service is set up: where it keeps its things and which hypervisor it serves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
+DEFAULT_IMAGES = Path("/var/lib/libvirt/images")
+DEFAULT_HYPERVISOR = "qemu:///system"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one service.
+
+    ``host`` names this hypervisor host: its job queue and its worker. ``directory`` holds the catalog,
+    vaults, keys and credentials; ``images`` gets the disks of restored VMs when a restore names no directory.
+    ``database`` is a PostgreSQL URL; null means SQLite files in ``directory``.
+    """
+
+    host: str
+    directory: Path = DEFAULT_DIRECTORY
+    images: Path = DEFAULT_IMAGES
+    hypervisor: str = DEFAULT_HYPERVISOR
+    database: str | None = None
+
+    @property
+    def catalog_url(self) -> str:
+        """Database of resources and jobs."""
+        return self.database or f"sqlite:///{self.directory}/catalog.db"
+
+    @property
+    def engine_url(self) -> str:
+        """Database in which the durable engine keeps the progress of workflows."""
+        return self.database or f"sqlite:///{self.directory}/engine.db"

@@ -1,0 +1,227 @@
+"""A session: the disks of one backup on their way into the vault, ended by a manifest or by nothing."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import zstandard
+
+from overwinter.model.errors import AlreadyExists
+from overwinter.model.extent import Extent
+from overwinter.vault.blobs import BlobStore, Pins
+from overwinter.vault.diskmap import (
+    ZERO_ID,
+    DiskMap,
+    MapWriter,
+    Shape,
+    decode_root,
+    encode_root,
+)
+from overwinter.vault.manifest import Manifest, manifest_object, open_manifest, seal_manifest
+from overwinter.vault.pack import compress
+from overwinter.vault.packing import BlobWriter
+from overwinter.vault.plan import Span, batches, spans
+from overwinter.vault.seal import BlobKind
+from overwinter.vault.workers import ordered_map, worker_count
+
+#: What one worker reads at a time, in bytes.
+_BATCH_BYTES = 4 * 1024 * 1024
+
+#: zstd level: level 1 is where compression, the costliest step, still keeps up with restic and borg's ratio.
+_LEVEL = 1
+
+ReadDisk = Callable[[int, memoryview], None]
+Progress = Callable[[int], None]
+CheckCancelled = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class SessionStats:
+    """What a session has cost so far.
+
+    ``bytes_read`` of the disks; ``bytes_new`` of them not in the vault before; ``bytes_stored`` in objects
+    written; ``chunks_new`` stored and ``chunks_reused`` found in the vault (zero chunks count in neither).
+    """
+
+    bytes_read: int = 0
+    bytes_new: int = 0
+    bytes_stored: int = 0
+    chunks_new: int = 0
+    chunks_reused: int = 0
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What came of a batch: ids per span (null where the span reads as zeros), and its cost."""
+
+    spans: list[tuple[Span, bytes | None]]
+    cost: SessionStats
+
+
+class _Tools(threading.local):
+    """What each worker thread keeps for itself."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_BATCH_BYTES))
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
+
+
+class Session:
+    """Made by ``VaultStore.session``; used by one thread, which does its work with others."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        pins: Pins,
+        chunk_size: int,
+        progress: Progress | None,
+        cancelled: CheckCancelled | None,
+    ) -> None:
+        self._blobs = blobs
+        self._pins = pins
+        self._chunk_size = chunk_size
+        self._progress = progress
+        self._cancelled = cancelled
+        self._writer = BlobWriter(blobs, pins)
+        self._tools = _Tools()
+        self._stats = SessionStats()
+
+    @property
+    def stats(self) -> SessionStats:
+        """The cost so far; ``bytes_stored`` lacks what ``flush`` and ``commit`` still write."""
+        return replace(self._stats, bytes_stored=self._stats.bytes_stored + self._writer.bytes_stored)
+
+    def store_disk(
+        self,
+        target: str,
+        size: int,
+        extents: Iterable[Extent],
+        read: ReadDisk,
+        parent: DiskMap | None = None,
+    ) -> DiskMap:
+        """Store one disk and give its map.
+
+        ``extents`` are the ranges (ascending, disjoint, bytes, any alignment) that may differ from
+        ``parent``; everything else is as in ``parent``, or zero where that is null. ``read`` fills a buffer
+        from an offset; it is called from several threads, for whole chunks clipped at the disk's end, which
+        may reach beyond an extent.
+
+        Raises ``ValueError`` for wrong extents or a parent of another size, and whatever ``read``,
+        ``cancelled`` and the storage raise.
+        """
+        shape = Shape(size, self._chunk_size)
+        tree = self._parent_tree(target, size, parent)
+        writer = MapWriter(shape, tree, lambda page: self._blobs.read(BlobKind.PAGE, page), self._store_page)
+        work = batches(
+            spans(extents, size, self._chunk_size, has_parent=parent is not None),
+            _BATCH_BYTES // self._chunk_size,
+        )
+        for stored in ordered_map(lambda batch: self._store_batch(batch, size, read), work, worker_count()):
+            for span, ids in stored.spans:
+                if ids is None:
+                    writer.clear(span.first, span.count)
+                else:
+                    writer.put(span.first, ids)
+            self._count(stored.cost)
+        return DiskMap(
+            size, self._store_page(encode_root(size, self._chunk_size, writer.finish())), self._chunk_size
+        )
+
+    def flush(self) -> None:
+        """Make everything stored so far durable, so that ``stats`` tells all but the manifest's own size."""
+        self._writer.finish()
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make everything stored so far durable, then the recovery point itself: from here on it exists.
+
+        Committing the same manifest again is no error (a job that died right after its commit runs again).
+        Raises ``AlreadyExists`` when another recovery point has this id.
+        """
+        self._writer.finish()
+        for disk in manifest.disks:
+            self._blobs.locate(BlobKind.PAGE, disk.map.root)
+        name = manifest_object(self._blobs.keys, manifest.point_id)
+        stored = seal_manifest(self._blobs.keys, self._blobs.random, manifest)
+        try:
+            self._blobs.storage.put(name, [stored])
+        except AlreadyExists:
+            if open_manifest(self._blobs.keys, name, self._blobs.storage.get(name)) != manifest:
+                raise
+        self._stats = replace(self._stats, bytes_stored=self._stats.bytes_stored + len(stored))
+
+    def close(self) -> None:
+        """End the session; what was not committed becomes garbage, or is found again by the next run."""
+        self._writer.close()
+
+    def _parent_tree(self, target: str, size: int, parent: DiskMap | None) -> bytes:
+        if parent is None:
+            return ZERO_ID
+        if (parent.size, parent.chunk_size) != (size, self._chunk_size):
+            raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
+        with self._blobs.lock:
+            self._pins.maps.add(parent)
+        return decode_root(self._blobs.read(BlobKind.PAGE, parent.root), size, self._chunk_size)
+
+    def _store_batch(self, batch: list[Span], size: int, read: ReadDisk) -> _Stored:
+        """Read, hash, and store what is new; runs in a worker thread."""
+        if self._cancelled is not None:
+            self._cancelled()
+        chunks: list[tuple[bytes, memoryview]] = []
+        result: list[tuple[Span, bytes | None]] = []
+        free = self._tools.buffer
+        bytes_read = 0
+        for span in batch:
+            if span.zero:
+                result.append((span, None))
+                continue
+            offset = span.first * self._chunk_size
+            length = min(span.count * self._chunk_size, size - offset)
+            view, free = free[:length], free[length:]
+            read(offset, view)
+            bytes_read += length
+            ids = []
+            for begin in range(0, length, self._chunk_size):
+                plain = view[begin : begin + self._chunk_size]
+                chunk_id = self._blobs.keys.identity(BlobKind.CHUNK, plain)
+                if chunk_id == self._blobs.keys.zero_chunk(len(plain)):
+                    chunk_id = ZERO_ID
+                else:
+                    chunks.append((chunk_id, plain))
+                ids.append(chunk_id)
+            result.append((span, b"".join(ids)))
+        new = self._store_new(chunks)
+        cost = SessionStats(
+            bytes_read=bytes_read,
+            bytes_new=sum(map(len, new)),
+            chunks_new=len(new),
+            chunks_reused=len(chunks) - len(new),
+        )
+        return _Stored(result, cost)
+
+    def _store_new(self, chunks: list[tuple[bytes, memoryview]]) -> list[memoryview]:
+        """Store those chunks that the vault lacks; gives them."""
+        wanted = self._writer.claim([chunk_id for chunk_id, _ in chunks])
+        new = [chunk for chunk, want in zip(chunks, wanted, strict=True) if want]
+        for chunk_id, plain in new:
+            encoding, content = compress(self._tools.compressor, plain)
+            self._writer.add(BlobKind.CHUNK, chunk_id, encoding, content)
+        return [plain for _, plain in new]
+
+    def _store_page(self, page: bytes) -> bytes:
+        page_id = self._blobs.keys.identity(BlobKind.PAGE, page)
+        if self._writer.claim([page_id])[0]:
+            encoding, content = compress(self._tools.compressor, page)
+            self._writer.add(BlobKind.PAGE, page_id, encoding, content)
+        return page_id
+
+    def _count(self, cost: SessionStats) -> None:
+        stats = self._stats
+        self._stats = replace(
+            stats,
+            bytes_read=stats.bytes_read + cost.bytes_read,
+            bytes_new=stats.bytes_new + cost.bytes_new,
+            chunks_new=stats.chunks_new + cost.chunks_new,
+            chunks_reused=stats.chunks_reused + cost.chunks_reused,
+        )
+        if self._progress is not None:
+            self._progress(self._stats.bytes_read)

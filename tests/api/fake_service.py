@@ -1,0 +1,309 @@
+"""A fake of the jobs room's service, in memory, for tests of API and CLI: jobs end when a test says so."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NoReturn
+from uuid import UUID, uuid4, uuid5
+
+from overwinter.model.errors import (
+    AlreadyExists,
+    BackupOperationInProgress,
+    DatasourceNotPresent,
+    NotCancellable,
+    NotFound,
+    RequestError,
+    VaultNotEmpty,
+)
+from overwinter.model.guest import GuestView
+from overwinter.model.job import (
+    TAKE_SNAPSHOT,
+    TRANSFER_DATA,
+    Job,
+    JobError,
+    JobOperation,
+    JobStatus,
+    Task,
+    TaskStatus,
+)
+from overwinter.model.names import LOCATION, recovery_point_id
+from overwinter.model.point import Consistency, PointDisk, RecoveryPoint
+from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, PolicyType, daily_document
+from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
+from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
+
+GIB = 1 << 30
+START = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
+SUBSCRIPTION = UUID("3f9a2b10-4a70-4c53-9d5c-0d7a51c5e001")
+
+
+def make_machine(name: str, *, state: PowerState = PowerState.RUNNING, disks: int = 2) -> VirtualMachine:
+    layers = [("qcow2", "vda"), ("raw", "vdb"), ("raw", "vdc")][:disks]
+    return VirtualMachine(
+        uuid=uuid5(SUBSCRIPTION, name),
+        name=name,
+        state=state,
+        persistent=True,
+        vcpus=2,
+        memory_bytes=2 * GIB,
+        firmware=Firmware.BIOS,
+        disks=tuple(
+            Disk(target, lun, (lun + 2) * GIB, (ImageLayer(f"/images/{name}-{target}", kind),))
+            for lun, (kind, target) in enumerate(layers, start=-1)
+        ),
+        agent_channel=True,
+        agent_connected=state is PowerState.RUNNING,
+    )
+
+
+class FakeService:
+    """Like the real service to its callers; `finish` and `advance` do what its workers would do."""
+
+    subscription_id = SUBSCRIPTION
+    location = LOCATION
+
+    def __init__(self, *names: str) -> None:
+        self._machines = [make_machine(name) for name in names]
+        self._vaults: dict[str, Vault] = {}
+        self._policies: dict[UUID, Policy] = {}
+        self._items: dict[UUID, ProtectedItem] = {}
+        self._points: dict[UUID, list[RecoveryPoint]] = {}
+        self._jobs: dict[UUID, Job] = {}
+        self._lock = threading.RLock()
+        self._seen: dict[UUID, threading.Semaphore] = {}
+        self.auto_finish = False
+        self.expires: datetime | None = None
+        self.broken: Exception | None = None
+
+    # --- machines
+
+    def machines(self) -> list[VirtualMachine]:
+        if self.broken is not None:
+            raise self.broken
+        return list(self._machines)
+
+    def machine(self, name: str) -> VirtualMachine:
+        return next((vm for vm in self._machines if vm.name == name), None) or _missing("VM", name)
+
+    def guest_view(self, vm: VirtualMachine) -> GuestView:
+        if vm.state is PowerState.RUNNING:
+            return GuestView(True, "7.2.0", "Debian GNU/Linux", "12", vm.name, "The guest agent answers.")
+        return GuestView(False, None, None, None, None, "The VM is not running.")
+
+    # --- vaults
+
+    def vaults(self) -> list[Vault]:
+        return list(self._vaults.values())
+
+    def vault(self, name: str) -> Vault:
+        return self._vaults.get(name) or _missing("vault", name)
+
+    def create_vault(self, name: str, resource_group: str) -> Vault:
+        if name in self._vaults:
+            return self._vaults[name]
+        vault = Vault(
+            id=uuid4(),
+            name=name,
+            resource_group=resource_group,
+            location=LOCATION,
+            url=f"file:///vaults/{name}",
+            key_kind=KeyKind.KEY_FILE,
+            key_reference=f"/vaults/{name}.key",
+            created=START,
+        )
+        self._vaults[name] = vault
+        for policy_name in (DEFAULT_POLICY, ENHANCED_POLICY):
+            document = daily_document(
+                instant_days=2, daily_days=30, required_consistency=Consistency.CRASH, run_at="02:30"
+            )
+            kind = PolicyType.V1 if policy_name == DEFAULT_POLICY else PolicyType.V2
+            self.put_policy(
+                vault, Policy(uuid4(), vault.id, policy_name, kind, 2, 30, Consistency.CRASH, document)
+            )
+        return vault
+
+    def delete_vault(self, name: str) -> None:
+        vault = self.vault(name)
+        if self.items(vault):
+            raise VaultNotEmpty(f"Vault {name!r} still protects VMs.")
+        del self._vaults[name]
+
+    def policies(self, vault: Vault) -> list[Policy]:
+        return [policy for policy in self._policies.values() if policy.vault_id == vault.id]
+
+    def policy(self, vault: Vault, name: str) -> Policy:
+        return next((p for p in self.policies(vault) if p.name == name), None) or _missing("policy", name)
+
+    def put_policy(self, vault: Vault, policy: Policy) -> Policy:
+        self._policies[policy.id] = policy
+        return policy
+
+    def delete_policy(self, vault: Vault, name: str) -> None:
+        policy = self.policy(vault, name)
+        if self.policy_item_count(policy):
+            raise RequestError(f"Policy {name!r} is in use.")
+        del self._policies[policy.id]
+
+    def policy_item_count(self, policy: Policy) -> int:
+        return sum(item.policy_id == policy.id for item in self._items.values())
+
+    # --- protection
+
+    def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
+        policy = self.policy(vault, policy_name)
+        known = next((i for i in self.items(vault) if i.vm_uuid == machine.uuid), None)
+        item = known or ProtectedItem(
+            id=uuid4(),
+            vault_id=vault.id,
+            policy_id=policy.id,
+            vm_uuid=machine.uuid,
+            vm_name=machine.name,
+            resource_group="default",
+            state=ProtectionState.PENDING,
+            created=START,
+        )
+        self._items[item.id] = replace(item, policy_id=policy.id, state=ProtectionState.PENDING)
+        return self._start(self._items[item.id], JobOperation.CONFIGURE_BACKUP)
+
+    def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
+        if delete_data:
+            del self._items[item.id]
+            return self._start(item, JobOperation.DELETE_BACKUP_DATA)
+        self._items[item.id] = replace(item, state=ProtectionState.STOPPED)
+        return self._start(item, JobOperation.DISABLE_BACKUP)
+
+    def items(self, vault: Vault | None = None) -> list[ProtectedItem]:
+        return [item for item in self._items.values() if vault is None or item.vault_id == vault.id]
+
+    # --- backup and restore
+
+    def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
+        with self._lock:
+            if not item.is_active:
+                raise DatasourceNotPresent(f"VM {item.vm_name!r} is not protected.")
+            if any(j.item_id == item.id and not j.status.is_final for j in self._jobs.values()):
+                raise BackupOperationInProgress(f"A job of VM {item.vm_name!r} is running.")
+            self.expires = expires
+            tasks = (
+                Task(TAKE_SNAPSHOT, TaskStatus.IN_PROGRESS, START),
+                Task(TRANSFER_DATA, done=0, total=3 * GIB),
+            )
+            return self._start(item, JobOperation.BACKUP, tasks)
+
+    def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
+        return list(self._points.get(item.id, []))
+
+    def recovery_point(self, item: ProtectedItem, id: str) -> RecoveryPoint:  # noqa: A002
+        found = (point for point in self.recovery_points(item) if point.id == id)
+        return next(found, None) or _missing("recovery point", id)
+
+    def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
+        return [PointDisk("vda", -1, GIB, "qcow2"), PointDisk("vdb", 0, 2 * GIB, "raw")]
+
+    def restore_as_vm(
+        self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool
+    ) -> Job:
+        if any(vm.name == vm_name for vm in self._machines):
+            raise AlreadyExists(f"A VM {vm_name!r} exists already.")
+        self._machines.append(make_machine(vm_name))
+        asked = {"vm_name": vm_name, "directory": directory and str(directory), "start": start}
+        return self._start(self._items[point.item_id], JobOperation.RESTORE, parameters=asked)
+
+    def restore_disks(self, point: RecoveryPoint, *, directory: Path) -> Job:
+        asked: dict[str, object] = {"directory": str(directory)}
+        return self._start(self._items[point.item_id], JobOperation.RESTORE, parameters=asked)
+
+    # --- jobs
+
+    def jobs(self, vault: Vault | None = None) -> list[Job]:
+        return [job for job in self._jobs.values() if vault is None or job.vault_id == vault.id]
+
+    def job(self, id: UUID) -> Job:  # noqa: A002
+        if id in self._seen:
+            self._seen[id].release()
+        return self._jobs.get(id) or _missing("job", str(id))
+
+    def cancel(self, id: UUID) -> Job:  # noqa: A002
+        job = self.job(id)
+        if job.status is not JobStatus.IN_PROGRESS:
+            raise NotCancellable(f"Job {id} has ended.")
+        self._jobs[id] = replace(job, status=JobStatus.CANCELLED, ended=START + timedelta(minutes=1))
+        return self._jobs[id]
+
+    # --- what workers would do
+
+    def finish(self, job: Job, status: JobStatus = JobStatus.COMPLETED, *errors: JobError) -> None:
+        ended = job.started + timedelta(seconds=91.78)
+        task_status = TaskStatus.FAILED if status is JobStatus.FAILED else TaskStatus.COMPLETED
+        tasks = tuple(replace(t, status=task_status, ended=ended, done=t.total) for t in job.tasks)
+        self._jobs[job.id] = replace(job, status=status, ended=ended, tasks=tasks, errors=errors)
+        item = self._items.get(job.item_id) if job.item_id else None
+        if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
+            self.add_point(item, ended)
+
+    def wait_until_seen(self, job: Job) -> None:
+        """Until somebody asks twice for the job as it is now: the first may have asked just before."""
+        self._seen[job.id] = threading.Semaphore(0)
+        for _ in range(2):
+            assert self._seen[job.id].acquire(timeout=20)
+
+    def advance(self, job: Job, done: int) -> None:
+        """The transfer has moved ``done`` bytes."""
+        snapshot, transfer = job.tasks
+        tasks = (
+            replace(snapshot, status=TaskStatus.COMPLETED, ended=START),
+            replace(transfer, status=TaskStatus.IN_PROGRESS, started=START, done=done),
+        )
+        self._jobs[job.id] = replace(job, tasks=tasks)
+
+    def add_point(self, item: ProtectedItem, created: datetime) -> RecoveryPoint:
+        point = RecoveryPoint(
+            id=recovery_point_id(created),
+            item_id=item.id,
+            created=created,
+            consistency=Consistency.FILE_SYSTEM,
+            expires=created + timedelta(days=30),
+            restore_point=uuid4(),
+            manifest="m",
+            bytes_read=3 * GIB,
+            bytes_stored=GIB,
+            freeze_ms=12,
+        )
+        self._points.setdefault(item.id, []).append(point)
+        self._items[item.id] = replace(
+            item,
+            state=ProtectionState.PROTECTED,
+            last_backup=created,
+            last_backup_status="Completed",
+            last_recovery_point=created,
+        )
+        return point
+
+    def _start(
+        self,
+        item: ProtectedItem,
+        operation: JobOperation,
+        tasks: tuple[Task, ...] = (),
+        parameters: dict[str, object] | None = None,
+    ) -> Job:
+        job = Job(
+            id=uuid4(),
+            vault_id=item.vault_id,
+            item_id=item.id,
+            vm_uuid=item.vm_uuid,
+            vm_name=item.vm_name,
+            operation=operation,
+            status=JobStatus.IN_PROGRESS,
+            started=START + timedelta(minutes=len(self._jobs)),
+            tasks=tasks,
+            parameters=parameters or {},
+        )
+        self._jobs[job.id] = job
+        if self.auto_finish:
+            self.finish(job)
+        return job
+
+
+def _missing(what: str, name: str) -> NoReturn:
+    raise NotFound(f"There is no {what} {name!r}.")

@@ -1,0 +1,100 @@
+"""Overwinter as processes: the service, killed and restarted at will, and the commands against it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testkit.waiting import wait_until
+
+PROGRAM = [sys.executable, "-m", "overwinter.cli.main"]
+JOB_LIMIT_S = 240.0
+
+
+@dataclass
+class Answer:
+    """How a command ended."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        """Its answer."""
+        return json.loads(self.output)
+
+
+class Program:
+    """One installation: a state directory, at most one running service, commands."""
+
+    def __init__(self, directory: Path, database: str | None = None) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.images = directory / "images"
+        self.images.mkdir(mode=0o755, parents=True)
+        self._database = database
+        self._service: subprocess.Popen[str] | None = None
+
+    def start(self, kill_at: str | None = None) -> None:
+        """Start the service; with ``kill_at`` it kills itself the first time it reaches that place."""
+        environment = dict(os.environ)
+        if kill_at is not None:
+            marker = self.directory / f"killed-{kill_at}"
+            marker.unlink(missing_ok=True)
+            environment["OVERWINTER_KILL_AT"] = f"{kill_at}:{marker}"
+        command = [*PROGRAM, "serve", "--dir", str(self.state), "--listen", "127.0.0.1:0"]
+        command += ["--images", str(self.images)]
+        command += [] if self._database is None else ["--database", self._database]
+        with (self.directory / "service.log").open("ab") as log:
+            self._service = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._service.stdout is not None
+        assert self._service.stdout.readline(), (self.directory / "service.log").read_text()[-3000:]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the service, politely or not."""
+        if self._service is not None:
+            self._service.send_signal(how)
+            self._service.wait()
+            self._service = None
+
+    def wait_killed(self) -> None:
+        """Wait until the service has killed itself at the place it was started with."""
+        service = self._service
+        assert service is not None
+        wait_until(lambda: service.poll() is not None, "the service did not reach the place", JOB_LIMIT_S)
+        assert service.returncode == -signal.SIGKILL
+        self._service = None
+
+    def run(self, *words: str) -> Answer:
+        """Run a command with ``--json``."""
+        done = subprocess.run(
+            [*PROGRAM, *words, "--dir", str(self.state), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def do(self, *words: str) -> Any:
+        """Run a command that must succeed; its JSON answer."""
+        answer = self.run(*words)
+        assert answer.code == 0, (words, answer)
+        return answer.json
+
+    def ended(self, job_id: str) -> Any:
+        """The job once it has ended, whatever happens to the service meanwhile is the caller's business."""
+        wait_until(
+            lambda: self.do("job", "show", job_id)["ended"] is not None, f"{job_id} did not end", JOB_LIMIT_S
+        )
+        return self.do("job", "show", job_id)
+
+    def newest_job(self, operation: str) -> str:
+        """Id of the newest job of that kind."""
+        return str(next(job for job in self.do("job", "list") if job["operation"] == operation)["id"])

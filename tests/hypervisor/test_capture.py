@@ -1,0 +1,204 @@
+"""Snapshots on real libvirt: all formats, running and stopped, and the ways they can fail."""
+
+import subprocess
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.connection import Hypervisor
+from overwinter.hypervisor.inventory import machine
+from overwinter.hypervisor.overlay_capture import OverlayCapture
+from overwinter.model.errors import (
+    ChainUnexpected,
+    NotFound,
+    OverlaySpaceLow,
+    SnapshotFailed,
+    VmNotInDesirableState,
+)
+from overwinter.model.names import is_overlay
+from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, read_disk, small_file_system
+
+pytestmark = pytest.mark.libvirt
+
+FORMATS = [("qcow2",), ("raw",), ("qcow2", "raw", "qcow2")]
+
+
+@pytest.fixture
+def capture(hypervisor: Hypervisor) -> OverlayCapture:
+    return OverlayCapture(hypervisor)
+
+
+def plan_for(hypervisor: Hypervisor, vm: BareMachine, directory: Path | None = None) -> CapturePlan:
+    return OverlayCapture(hypervisor).plan(machine(hypervisor, vm.uuid), uuid4(), directory)
+
+
+def captured(hypervisor: Hypervisor, vm: BareMachine) -> CapturePlan:
+    plan = plan_for(hypervisor, vm)
+    OverlayCapture(hypervisor).prepare(plan, minimum_free=0)
+    OverlayCapture(hypervisor).take(plan)
+    return plan
+
+
+def overlays_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if is_overlay(path.name))
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize("formats", FORMATS, ids="+".join)
+def test_three_snapshots_stand_still_while_the_vm_writes_on(
+    hypervisor: Hypervisor,
+    capture: OverlayCapture,
+    machines: BareMaker,
+    formats: tuple[str, ...],
+    running: bool,
+) -> None:
+    vm = machines.make(formats, running=running)
+    points = []
+    for step in range(3):
+        frozen = vm.snapshot_of()
+        plan = captured(hypervisor, vm)
+        assert capture.was_taken(plan)
+        points.append((plan, frozen))
+        for target in vm.disks:
+            vm.write(target, step * 2 * MIB, 96 * 1024, 0x40 + step)
+    for plan, frozen in points:
+        for disk in plan.disks:
+            assert read_disk(disk.chain[0], disk.formats[0]) == frozen[disk.target]
+            assert Path(disk.overlay).stat().st_mode & 0o077 == 0
+    if running:
+        vm.domain.destroy()
+        vm.domain.create()  # the persistent definition followed
+    seen = machine(hypervisor, vm.uuid)
+    for disk in seen.disks:
+        assert [layer.path for layer in disk.chain] == [
+            *(plan.disks[disk.lun + 1].overlay for plan, _ in reversed(points)),
+            str(vm.disks[disk.target][0]),
+        ]
+        assert read_disk(*vm.top(disk.target)) == vm.content[disk.target]
+
+
+def test_a_taken_snapshot_is_seen_after_the_vm_stopped_and_went_on(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"))
+    first = captured(hypervisor, vm)
+    vm.domain.destroy()
+    captured(hypervisor, vm)
+    assert capture.was_taken(first)
+    with pytest.raises(ChainUnexpected):
+        capture.discard(first)
+    assert all(Path(disk.overlay).exists() for disk in first.disks)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_nothing_is_left_when_there_is_room_for_one_overlay_of_two(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker, running: bool
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=running)
+    with small_file_system(vm.directory / "overlays", kib=300) as elsewhere:
+        plan = plan_for(hypervisor, vm, elsewhere)
+        capture.prepare(plan, minimum_free=0)
+        with pytest.raises(SnapshotFailed, match="libvirt"):
+            capture.take(plan)
+        assert list(elsewhere.iterdir()) == []
+    assert not capture.was_taken(plan)
+    assert vm.top("vda")[0] == str(vm.disks["vda"][0])
+    vm.write("vda", 0, 4096, 0x77)
+    assert read_disk(*vm.top("vda")) == vm.content["vda"]
+    captured(hypervisor, vm)
+
+
+def test_a_crash_between_prepare_and_take_leaves_nothing_in_the_way(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make()
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    capture.prepare(plan, minimum_free=0)
+    assert not capture.was_taken(plan)
+    capture.discard(plan)
+    capture.discard(plan)
+    assert overlays_in(vm.directory) == []
+    capture.prepare(plan, minimum_free=0)
+    capture.take(plan)
+    assert capture.was_taken(plan)
+
+
+def test_a_file_in_the_overlays_place_is_not_touched(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"))
+    plan = plan_for(hypervisor, vm)
+    Path(plan.disks[1].overlay).write_text("somebody's")
+    with pytest.raises(SnapshotFailed, match="not touched"):
+        capture.prepare(plan, minimum_free=0)
+    assert Path(plan.disks[1].overlay).read_text() == "somebody's"
+    assert not Path(plan.disks[0].overlay).exists()
+
+
+def test_too_little_space_is_refused_before_anything_happens(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make()
+    with pytest.raises(OverlaySpaceLow):
+        capture.prepare(plan_for(hypervisor, vm), minimum_free=1 << 60)
+    assert overlays_in(vm.directory) == []
+
+
+def test_a_plan_made_for_another_chain_is_refused(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make()
+    stale = plan_for(hypervisor, vm)
+    captured(hypervisor, vm)
+    with pytest.raises(ChainUnexpected, match="changed"):
+        capture.prepare(stale, minimum_free=0)
+
+
+def test_a_definition_changed_for_the_next_start_is_refused(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    """libvirt would leave the next start on the old image, and all that the overlay holds would be lost."""
+    vm = machines.make()
+    other = vm.directory / "other.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", other, "16M"], check=True)
+    persistent = vm.domain.XMLDesc(2)
+    vm.domain.connect().defineXML(persistent.replace(str(vm.disks["vda"][0]), str(other)))
+    with pytest.raises(ChainUnexpected, match="persistent"):
+        capture.prepare(plan_for(hypervisor, vm), minimum_free=0)
+
+
+def test_a_running_block_job_is_refused(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make()
+    captured(hypervisor, vm)
+    plan = plan_for(hypervisor, vm)
+    vm.domain.blockCommit("vda", None, None, 0, 4)
+    with pytest.raises(VmNotInDesirableState, match="block job"):
+        capture.prepare(plan, minimum_free=0)
+
+
+def test_other_disks_are_left_alone_and_overlays_can_lie_elsewhere(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    extra = (
+        "<disk type='file' device='cdrom'><target dev='hda' bus='ide'/></disk>"
+        "<disk type='file' device='floppy'><target dev='fda' bus='fdc'/></disk>"
+    )
+    vm = machines.make(("raw",), extra=extra)
+    elsewhere = vm.directory / "overlays"
+    elsewhere.mkdir()
+    plan = plan_for(hypervisor, vm, elsewhere)
+    assert set(plan.excluded) == {"hda", "fda"}
+    capture.prepare(plan, minimum_free=0)
+    capture.take(plan)
+    assert overlays_in(vm.directory) == []
+    assert overlays_in(elsewhere) == [Path(plan.disks[0].overlay).name]
+
+
+def test_an_unknown_vm_is_not_found(hypervisor: Hypervisor, capture: OverlayCapture) -> None:
+    with pytest.raises(NotFound):
+        capture.take(CapturePlan(uuid4(), uuid4(), (), ()))

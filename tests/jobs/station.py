@@ -1,0 +1,102 @@
+"""A service on real libvirt for tests: in this process, with its own directory and job queue."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from overwinter.jobs.service import Service
+from overwinter.jobs.start import open_service
+from overwinter.model.job import Job, JobStatus
+from overwinter.model.point import Consistency, RecoveryPoint
+from overwinter.model.policy import DEFAULT_POLICY, Policy, PolicyType
+from overwinter.model.protection import ProtectedItem, Vault
+from overwinter.model.settings import Settings
+from testkit.disks import convert, first_difference
+from testkit.domains import TinyGuest
+from testkit.ground import Ground
+from testkit.waiting import wait_until
+
+JOB_LIMIT_S = 180.0
+
+
+@dataclass(frozen=True)
+class Station:
+    """A service with one vault, and what tests do with it."""
+
+    ground: Ground
+    service: Service
+    vault: Vault
+    directory: Path
+
+    def ended(self, job: Job) -> Job:
+        """The job once it has ended."""
+        wait_until(
+            lambda: self.service.job(job.id).status.is_final,
+            f"{job.operation} of {job.vm_name} did not end",
+            JOB_LIMIT_S,
+        )
+        return self.service.job(job.id)
+
+    def completed(self, job: Job) -> Job:
+        """The job once it has completed without a warning."""
+        ended = self.ended(job)
+        assert ended.status is JobStatus.COMPLETED, ended.errors
+        return ended
+
+    def protect(self, guest: TinyGuest, policy: str = DEFAULT_POLICY) -> ProtectedItem:
+        """Protect a guest."""
+        machine = self.service.machine(guest.name)
+        self.completed(self.service.protect(self.vault, machine, policy))
+        return self.service.item(self.vault, guest.name)
+
+    def backup(self, item: ProtectedItem, *, expected: tuple[str, ...] = ()) -> RecoveryPoint:
+        """Back up with just the expected warnings (their codes) and return the new point."""
+        job = self.ended(self.service.backup(item, expires=None))
+        assert job.status is (JobStatus.COMPLETED_WITH_WARNINGS if expected else JobStatus.COMPLETED), job
+        assert tuple(error.code for error in job.errors) == expected
+        return self.service.recovery_point(item, str(job.properties["recovery_point"]))
+
+    def strict_policy(self) -> str:
+        """A policy that requires file-system consistency."""
+        policy = Policy(uuid4(), self.vault.id, "Strict", PolicyType.V1, 2, 30, Consistency.FILE_SYSTEM, {})
+        return self.service.put_policy(self.vault, policy).name
+
+    def truth(self, guest: TinyGuest, target: str) -> Path:
+        """An independent raw copy of the newest frozen content of a disk, made by qemu-img."""
+        frozen = guest.chain(target)[1]
+        copy = self.directory / f"truth-{uuid4().hex[:8]}.raw"
+        convert(frozen, _format(frozen), copy)
+        return copy
+
+    def check_restore(self, point: RecoveryPoint, truths: dict[str, Path]) -> None:
+        """Restore a point's disks and compare every byte with the truth."""
+        directory = self.directory / f"restore-{uuid4().hex[:8]}"
+        directory.mkdir(mode=0o755)
+        self.completed(self.service.restore_disks(point, directory=directory))
+        restored = {disk.target: disk for disk in self.service.manifest_disks(point)}
+        assert restored.keys() == truths.keys()
+        for target, truth in truths.items():
+            image = directory / f"recovery-point-{point.id}-{target}.{restored[target].format}"
+            raw = directory / f"{target}.check"
+            convert(image, restored[target].format, raw)
+            assert first_difference(truth, raw) is None, f"{target} of {point.id}"
+            raw.unlink()
+
+
+def _format(path: Path) -> str:
+    return "raw" if path.name.endswith(".raw") else "qcow2"
+
+
+@contextmanager
+def open_station(ground: Ground, database: str | None = None) -> Iterator[Station]:
+    """A fresh service with one vault."""
+    name = uuid4().hex[:8]
+    directory = ground.run.directory / f"station-{name}"
+    directory.mkdir(mode=0o755)
+    images = directory / "images"
+    images.mkdir(mode=0o755)
+    settings = Settings(directory=directory / "state", images=images, database=database, host=f"host-{name}")
+    with open_service(settings) as service:
+        yield Station(ground, service, service.create_vault("vault1", "default"), directory)
