@@ -1,8 +1,9 @@
 """A service on real libvirt for tests: in this process, with its own directory and job queue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -90,7 +91,9 @@ def _format(path: Path) -> str:
 
 
 @contextmanager
-def open_station(ground: Ground, database: str | None = None) -> Iterator[Station]:
+def open_station(
+    ground: Ground, database: str | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Iterator[Station]:
     """A fresh service with one vault."""
     name = uuid4().hex[:8]
     directory = ground.run.directory / f"station-{name}"
@@ -98,5 +101,5 @@ def open_station(ground: Ground, database: str | None = None) -> Iterator[Statio
     images = directory / "images"
     images.mkdir(mode=0o755)
     settings = Settings(directory=directory / "state", images=images, database=database, host=f"host-{name}")
-    with open_service(settings) as service:
+    with open_service(settings, clock) as service:
         yield Station(ground, service, service.create_vault("vault1", "default"), directory)

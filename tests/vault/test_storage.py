@@ -69,8 +69,9 @@ def small_file_system(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_storage_is_said_and_leaves_the_vault_whole(small_file_system: Path) -> None:
     vault = new_vault(small_file_system)
     kept = back_up(vault, "1", noise(1, MIB))
+    disk = noise(2, 120 * MIB)  # more packs than the session has buffers for
     with pytest.raises(VaultStorageFull, match="full"):
-        back_up(vault, "2", noise(2, 40 * MIB))
+        back_up(vault, "2", disk)
     vault.collect()
     vault = reopen(small_file_system)
     assert [point.point_id for point in vault.manifests()] == ["1"]

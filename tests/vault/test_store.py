@@ -201,6 +201,22 @@ def test_what_the_reader_raises_ends_the_session(tmp_path: Path) -> None:
         session.store_disk("vda", MIB, [Extent(0, MIB)], read)
 
 
+def test_a_session_that_failed_cannot_be_committed(tmp_path: Path) -> None:
+    def read(offset: int, buffer: memoryview) -> None:
+        if offset >= 4 * MIB:
+            raise VaultError("disk gone")
+        buffer[:] = noise(offset, len(buffer))
+
+    vault = new_vault(tmp_path)
+    with vault.session() as session:
+        kept = session.store_disk("vda", MIB, [Extent(0, MIB)], read_from(noise(1, MIB)))
+        with pytest.raises(VaultError, match="disk gone"):
+            session.store_disk("vdb", 16 * MIB, [Extent(0, 16 * MIB)], read)
+        with pytest.raises(VaultError, match="failed before"):
+            session.commit(manifest("1", kept))
+    assert vault.manifests() == []
+
+
 def test_two_sessions_at_once(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
     disks = [noise(number % 2, 6 * MIB) + noise(9 + number, MIB) for number in range(4)]

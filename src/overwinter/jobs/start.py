@@ -1,6 +1,6 @@
 """Starting and stopping a service: directories, catalog, hypervisor, reconciliation, then the jobs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -15,16 +15,23 @@ from overwinter.jobs.vault_stores import VaultStores
 from overwinter.model.settings import Settings
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @contextmanager
-def open_service(settings: Settings) -> Iterator[Service]:
-    """A running service: the schema is up to date, guests are thawed, interrupted jobs go on."""
+def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> Iterator[Service]:
+    """A running service: the schema is up to date, guests are thawed, interrupted jobs go on.
+
+    ``clock`` gives the present time with a zone.
+    """
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     runtime = Runtime(
         settings=settings,
         catalog=Catalog(settings.catalog_url),
         hypervisor=Hypervisor(settings.hypervisor),
         vaults=VaultStores(),
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
     )
     try:
         runtime.catalog.migrate()

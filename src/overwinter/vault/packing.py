@@ -78,8 +78,8 @@ class BlobWriter:
         self._executor.shutdown(cancel_futures=True)
 
     def _new_builder(self) -> PackBuilder:
-        buffer = self._buffers.get()
         self._raise_failure()
+        buffer = self._buffers.get()
         if not buffer:
             buffer.extend(bytes(PACK_SIZE))
         pack = self._blobs.random(PACK_ID_LENGTH)

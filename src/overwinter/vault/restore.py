@@ -4,7 +4,7 @@ Nothing is handed on unverified.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -60,10 +60,12 @@ def restore_disk(
         return _fetch(blobs, disk, group, write, target)
 
     done = 0
-    for written in ordered_map(fetch, _groups(_wanted(blobs, disk, target)), worker_count()):
-        done += written
-        if progress is not None:
-            progress(done)
+    results = ordered_map(fetch, _groups(_wanted(blobs, disk, target)), worker_count())
+    with closing(results):  # nothing is written after a failure is reported
+        for written in results:
+            done += written
+            if progress is not None:
+                progress(done)
 
 
 def data_size(blobs: BlobStore, disk: DiskMap) -> int:

@@ -5,7 +5,7 @@ Threads and not processes: hashing, compression, encryption and file I/O all rel
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -24,10 +24,13 @@ def worker_count() -> int:
     return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result, None, None]:
     """``function`` of every item, in order. ``items`` is iterated in the calling thread.
 
-    The first exception ends the work: what has not begun never begins, what runs is waited for.
+    The first exception, or closing the generator, ends the work: what has not begun never begins, what runs
+    is waited for.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="vault") as pool:
