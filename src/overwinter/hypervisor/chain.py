@@ -1,6 +1,5 @@
 """Which images a disk consists of right now, which of them are ours, and who still names a file."""
 
-
 import libvirt
 
 from overwinter.hypervisor import domain_xml
