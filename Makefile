@@ -17,7 +17,7 @@ demo: ## protect, back up and restore a real VM; writes demo-report.json
 
 clean-demo: ## remove everything the demo made
 	@scripts/setup
-	@$(PYTHON) -m demo clean
+	@$(PYTHON) -m demo.place
 
 test: lint ## lint, then run all tests
 	@$(PYTHON) -m pytest

@@ -1,39 +1,52 @@
 """The guest's serial console: how tests reach a guest that has no agent."""
 
 import os
+import re
 import select
 import time
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import libvirt
 
 
 def console_run(domain: libvirt.virDomain, line: str, limit: float) -> str:
-    """Type a command into the root shell on the guest's first serial port and return what it printed.
+    """Run a line in the root shell on the guest's serial port, once, and return what it printed.
 
-    The shell starts when a key is pressed and what is printed while nobody listens is lost, so the command is
-    typed again until its end mark comes back: it may run more than once. Raises ``TimeoutError``.
+    Raises ``TimeoutError`` when no shell is there, or the line has not ended, after ``limit`` seconds.
     """
     device = ElementTree.fromstring(domain.XMLDesc()).find("./devices/serial/source")
     if device is None:
         raise ValueError(f"{domain.name()} has no serial console or does not run")
-    begin, end = "begin-of-answer", "end-of-answer"
-    # Typed with a quote inside, so that the echo of the command is no mark.
-    typed = f"\necho begin-of'-'answer; {line}; echo end-of'-'answer\n".encode()
     port = os.open(device.attrib["path"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         deadline = time.monotonic() + limit
-        seen = ""
-        while time.monotonic() < deadline:
-            os.write(port, typed)
-            patience = time.monotonic() + 1.0
-            while time.monotonic() < patience:
-                if select.select([port], [], [], 0.1)[0]:
-                    seen += os.read(port, 65536).decode(errors="replace")
-                if begin in seen and end in seen.rpartition(begin)[2]:
-                    return seen.rpartition(begin)[2].partition(end)[0].replace("\r\n", "\n").strip("\n")
+        # Each mark is typed with quotes inside, so that the echo of what was typed is not taken for it.
+        ready, begin, end = (f"{word}-{uuid4().hex[:8]}" for word in ("ready", "begin", "end"))
+        # What is typed before the shell runs may be lost, so this is repeated; the line itself is not.
+        os.write(port, f"\necho '{ready[:5]}'{ready[5:]}\n".encode())
+        while not _read_until(port, ready, min(deadline, time.monotonic() + 1.0)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no shell on the console of {domain.name()} after {limit:.0f} s")
+            os.write(port, f"\necho '{ready[:5]}'{ready[5:]}\n".encode())
+        os.write(port, f"echo '{begin[:5]}'{begin[5:]}; {line}; echo '{end[:3]}'{end[3:]}\n".encode())
+        seen = _read_until(port, end, deadline)
+        if not seen:
+            raise TimeoutError(f"still running on {domain.name()} after {limit:.0f} s: {line}")
     finally:
         os.close(port)
-    raise TimeoutError(
-        f"no shell on the console of {domain.name()} within {limit:.0f} s; seen: {seen[-500:]!r}"
-    )
+    found = re.search(rf"^{begin}\n(.*?){end}", seen.replace("\r", ""), re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise ValueError(f"the console of {domain.name()} is garbled: {seen!r}")
+    return found.group(1)
+
+
+def _read_until(port: int, mark: str, deadline: float) -> str:
+    """What came from the port up to and with ``mark``; empty when it does not come in time."""
+    seen = ""
+    while time.monotonic() < deadline:
+        if select.select([port], [], [], 0.1)[0]:
+            seen += os.read(port, 65536).decode(errors="replace")
+        if mark in seen:
+            return seen
+    return ""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from enum import Enum, auto
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -11,6 +10,7 @@ import libvirt
 
 from testkit.accelerator import Accelerator
 from testkit.agent import GuestAgent
+from testkit.boot_disk import BootDiskSpec, make_boot_disk
 from testkit.console import console_run
 from testkit.disks import PIECE, DiskSpec, chain, make_disk
 from testkit.guest import KERNEL_ARGUMENTS, GuestImage
@@ -21,13 +21,6 @@ MEMORY_MIB = 160
 
 #: Far more than a boot takes on a busy machine under emulation (about 4 s when it is idle).
 BOOT_LIMIT_SECONDS = 120.0
-
-
-class Boot(Enum):
-    """What a guest boots from: QEMU loads the kernel (fast), or the firmware boots the first disk."""
-
-    KERNEL = auto()
-    DISK = auto()
 
 
 class TinyGuest:
@@ -111,32 +104,34 @@ class GuestMaker:
     def make(
         self,
         name: str,
-        disks: Sequence[DiskSpec | Path] = (DiskSpec(),),
+        disks: Sequence[DiskSpec | BootDiskSpec] = (DiskSpec(),),
         *,
         agent: bool = True,
         network: bool = False,
-        boot: Boot = Boot.KERNEL,
         start: bool = True,
     ) -> TinyGuest:
         """Define a guest and, unless told otherwise, start it and wait until it is up.
 
-        ``name`` must be new within the run. A disk is made in the run's directory, or is an existing qcow2
-        image. Without ``agent`` the domain has no agent channel.
+        ``name`` must be new within the run. Disks are made in the run's directory. The guest boots by itself
+        if its first disk is a boot disk; otherwise QEMU loads kernel and RAM disk, which is faster. Without
+        ``agent`` the domain has no agent channel.
         """
         files: list[tuple[Path, str]] = []
         for number, disk in enumerate(disks):
-            if isinstance(disk, DiskSpec):
-                path = self._run.directory / f"{name}-{_target(number)}.{disk.format}"
-                make_disk(path, disk)
-                files.append((path, disk.format))
+            path = self._run.directory / f"{name}-{_target(number)}.{disk.format}"
+            if isinstance(disk, BootDiskSpec):
+                make_boot_disk(path, disk, self._image)
             else:
-                files.append((disk, "qcow2"))
+                make_disk(path, disk)
+            files.append((path, disk.format))
+        boots_itself = bool(disks) and isinstance(disks[0], BootDiskSpec)
+        boot = '<boot dev="hd"/>' if boots_itself else self._loaded_kernel()
         domain = self._connection.defineXML(
             f"""<domain type="{self._accelerator}">
               <name>{escape(self._run.domain_name(name))}</name>
               <memory unit="MiB">{MEMORY_MIB}</memory>
               <vcpu>1</vcpu>
-              <os><type arch="x86_64" machine="pc">hvm</type>{self._boot(boot)}</os>
+              <os><type arch="x86_64" machine="pc">hvm</type>{boot}</os>
               <features><acpi/></features>
               <on_crash>destroy</on_crash>
               <devices>
@@ -168,9 +163,7 @@ class GuestMaker:
         for path in files:
             path.unlink(missing_ok=True)
 
-    def _boot(self, boot: Boot) -> str:
-        if boot is Boot.DISK:
-            return '<boot dev="hd"/>'
+    def _loaded_kernel(self) -> str:
         return (
             f"<kernel>{escape(str(self._image.kernel))}</kernel><initrd>{escape(str(self._image.initrd))}</initrd>"
             f"<cmdline>{escape(KERNEL_ARGUMENTS)}</cmdline>"

@@ -34,8 +34,7 @@ def prepare() -> Iterator[Ground]:
         connection = libvirt.open(LIBVIRT_URI)
         try:
             with begin_run(connection) as run:
-                yield Ground(
-                    connection, run, chosen, GuestMaker(connection, run, image.copy_to(run.directory), chosen)
-                )
+                guests = GuestMaker(connection, run, image.copy_to(run.directory), chosen)
+                yield Ground(connection, run, chosen, guests)
         finally:
             connection.close()

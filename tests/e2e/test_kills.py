@@ -3,7 +3,9 @@
 One test walks through all places with the same guest, because each of them must leave it fit for the next.
 """
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,7 +34,8 @@ RESTORE_PLACES = [
     "restore.published-one",
     "restore.defined",
 ]
-MERGE_PLACES = ["protection.flatten", "merge.noted", "merge.done"]
+FLATTEN_PLACES = ["protection.flatten", "protection.disk-flat"]
+MERGE_PLACES = ["merge.noted", "merge.done"]
 
 #: A guest may be frozen for the guard's hard stop at most, and then it takes a moment.
 THAW_LIMIT_S = 20.0
@@ -62,6 +65,12 @@ class Scene:
     def write(self) -> None:
         """Change something on both disks; works only in a guest that is not frozen."""
         self.guest.agent.check("for d in /mnt/vd?; do dd if=/dev/urandom of=$d/f bs=64k count=9; done; sync")
+
+    def age_restore_points(self, days: int) -> None:
+        """Let the existing restore points be older, as if time had passed; the service must not run."""
+        with closing(sqlite3.connect(self.program.state / "catalog.db")) as catalog:
+            catalog.execute(f"UPDATE restore_points SET created = datetime(created, '-{days} days')")
+            catalog.commit()
 
     def backup_and_compare(self) -> None:
         """A whole backup, restored and compared with qemu-img's copy of the frozen chain."""
@@ -125,6 +134,27 @@ def test_restore(scene: Scene, place: str) -> None:
 
 
 @pytest.mark.parametrize("place", MERGE_PLACES)
+def test_clean_up(scene: Scene, place: str) -> None:
+    """Points that are too old are merged away by the next backup, which dies while it does so."""
+    scene.backup_and_compare()
+    scene.backup_and_compare()
+    scene.program.stop()
+    scene.age_restore_points(days=10)
+    scene.program.start(kill_at=place)
+    before = scene.guest.agent.check("md5sum /mnt/vd?/f")
+    scene.program.run("backup", scene.guest.name)
+    scene.program.wait_killed()
+    scene.program.start()
+    job = scene.program.ended(scene.program.newest_job("Backup"))
+    assert job["status"] == "Completed", job["errors"]
+    assert scene.guest.agent.check("md5sum /mnt/vd?/f") == before
+    # The newest of the old points was still the newest when clean-up began; it goes with the next backup.
+    assert {len(scene.guest.chain(target)) for target in scene.guest.disks} <= {2, 3}
+    scene.backup_and_compare()
+    assert {len(scene.guest.chain(target)) for target in scene.guest.disks} <= {3, 4}
+
+
+@pytest.mark.parametrize("place", FLATTEN_PLACES)
 def test_unprotect(scene: Scene, place: str) -> None:
     scene.protect()
     scene.backup_and_compare()

@@ -18,7 +18,7 @@ from overwinter.model.errors import (
     VmNotInDesirableState,
 )
 from overwinter.model.names import is_overlay
-from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, read_disk, small_file_system
+from tests.hypervisor.conftest import MIB, SIZE, BareMachine, BareMaker, read_disk, small_file_system
 
 pytestmark = pytest.mark.libvirt
 
@@ -99,9 +99,8 @@ def test_nothing_is_left_when_there_is_room_for_one_overlay_of_two(
     vm = machines.make(("qcow2", "raw"), running=running)
     with small_file_system(vm.directory / "overlays", kib=300) as elsewhere:
         plan = plan_for(hypervisor, vm, elsewhere)
-        capture.prepare(plan, minimum_free=0)
-        with pytest.raises(SnapshotFailed, match="libvirt"):
-            capture.take(plan)
+        with pytest.raises(SnapshotFailed, match="space"):
+            capture.prepare(plan, minimum_free=0)
         assert list(elsewhere.iterdir()) == []
     assert not capture.was_taken(plan)
     assert vm.top("vda")[0] == str(vm.disks["vda"][0])
@@ -110,14 +109,45 @@ def test_nothing_is_left_when_there_is_room_for_one_overlay_of_two(
     captured(hypervisor, vm)
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_nothing_is_left_and_the_vm_runs_on_when_libvirt_refuses(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker, running: bool
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=running)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    Path(plan.disks[1].overlay).unlink()
+    with pytest.raises(SnapshotFailed, match="libvirt"):
+        capture.take(plan)
+    assert overlays_in(vm.directory) == []
+    assert not capture.was_taken(plan)
+    assert vm.top("vda")[0] == str(vm.disks["vda"][0])
+    captured(hypervisor, vm)
+
+
+def test_a_disk_resized_after_the_preparation_is_not_cut_off(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"))
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    vm.domain.blockResize("vdb", 2 * SIZE, 1)
+    with pytest.raises(SnapshotFailed, match="resized"):
+        capture.take(plan)
+    assert overlays_in(vm.directory) == []
+    captured(hypervisor, vm)
+    assert [disk.size for disk in machine(hypervisor, vm.uuid).disks] == [SIZE, 2 * SIZE]
+
+
 def test_a_crash_between_prepare_and_take_leaves_nothing_in_the_way(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
     vm = machines.make()
     plan = plan_for(hypervisor, vm)
     capture.prepare(plan, minimum_free=0)
-    capture.prepare(plan, minimum_free=0)
     assert not capture.was_taken(plan)
+    with pytest.raises(SnapshotFailed, match="discarded first"):
+        capture.prepare(plan, minimum_free=0)
     capture.discard(plan)
     capture.discard(plan)
     assert overlays_in(vm.directory) == []

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overwinter.images.chain import read_layer
-from overwinter.images.compare import same_content
 from overwinter.images.writer import create_image, open_writer
 from overwinter.model.errors import AlreadyExists, ImageError
 from overwinter.model.vm import ImageLayer
+from tests.images.compare import same_content
 
 from .disks import CLUSTER, GIB, MIB, TIB, servers_of
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from testkit.boot_disk import BootDiskSpec
 from testkit.console import console_run
 from testkit.disks import MIB, PIECE, DiskSpec, convert, write_image
 from testkit.domains import GuestMaker, TinyGuest
@@ -103,4 +104,15 @@ def test_content_of_a_directory_goes_into_the_file_system(guests: GuestMaker, tm
     (tmp_path / "sub" / "file").write_bytes(b"from the host")
     guest = guests.make("content", [DiskSpec(content=tmp_path)])
     assert guest.agent.read_file("/mnt/vda/sub/file") == b"from the host"
+    guests.remove(guest)
+
+
+@pytest.mark.parametrize("image_format", ["qcow2", "raw"])
+def test_guest_boots_from_its_own_disk(guests: GuestMaker, image_format: str) -> None:
+    guest = guests.make(f"own-{image_format}", [BootDiskSpec(image_format, data_size=16 * MIB)])
+    assert guest.agent.check("cut -d' ' -f1 /proc/cmdline") == "BOOT_IMAGE=vmlinuz\n"
+    guest.agent.write_file("/mnt/vda2/file", b"kept")
+    guest.shutdown()
+    guest.start()
+    assert guest.agent.read_file("/mnt/vda2/file") == b"kept"
     guests.remove(guest)

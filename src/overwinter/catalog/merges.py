@@ -41,6 +41,11 @@ def complete(tx: Transaction, merge: Merge) -> None:
     tx.execute(merges.delete().where(merges.c.vm_uuid == merge.vm_uuid, merges.c.target == merge.target))
 
 
+def forget(tx: Transaction, vm_uuid: UUID) -> None:
+    """No merge of the VM needs to be accounted for any more: its chains are flat."""
+    tx.execute(merges.delete().where(merges.c.vm_uuid == vm_uuid))
+
+
 def without_layer(point: RestorePoint, target: str, path: str) -> RestorePoint:
     """The point with one layer taken out of one disk's chain."""
 

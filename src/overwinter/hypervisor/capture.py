@@ -1,8 +1,9 @@
 """What it means to capture a VM at an instant: the interface every method of capturing has.
 
 The calls are separate because the guest is frozen around one of them: `prepare` (before the freeze), `take`
-(in the window, as short as can be), `discard` (after the thaw, when it was not taken). All can be repeated
-after a crash; `was_taken` tells where it stood.
+(in the window, as short as can be), `discard` (after the thaw, when it was not taken).
+
+After a crash: when `was_taken`, go on behind `take`; else `discard` and begin again with a new plan.
 """
 
 from dataclasses import dataclass

@@ -1,14 +1,11 @@
 """Which images a disk consists of right now, which of them are ours, and who still names a file."""
 
-from collections.abc import Sequence
-
 import libvirt
 
 from overwinter.hypervisor import domain_xml
 from overwinter.hypervisor.domain_xml import DiskElement
 from overwinter.images.chain import read_chain
-from overwinter.model.errors import ChainUnexpected, NotFound
-from overwinter.model.names import is_overlay
+from overwinter.model.errors import NotFound
 from overwinter.model.vm import ImageLayer
 
 Chain = tuple[ImageLayer, ...]
@@ -57,19 +54,6 @@ def current_chain(domain: libvirt.virDomain, target: str) -> Chain:
         return complete_chain(disk)
     assert disk.source is not None
     return read_chain(disk.source.path, disk.source.format)
-
-
-def original_layer(chain: Sequence[ImageLayer]) -> ImageLayer:
-    """The image below our lowest overlay; the top when the chain has no overlay of ours.
-
-    This is not the base of the chain when the VM was made on a template: templates are never written to.
-    """
-    ours = [index for index, layer in enumerate(chain) if is_overlay(layer.path)]
-    if not ours:
-        return chain[0]
-    if ours[-1] + 1 == len(chain):
-        raise ChainUnexpected(f"{chain[-1].path} is an overlay of ours, but has no image below it")
-    return chain[ours[-1] + 1]
 
 
 def is_named(connection: libvirt.virConnect, path: str) -> bool:

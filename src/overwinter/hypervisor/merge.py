@@ -19,7 +19,7 @@ from overwinter.hypervisor.persistent import set_disk_image
 from overwinter.images.commit import merge_down
 from overwinter.model.errors import BlockJobFailed, ChainUnexpected, HypervisorError, ImageError, JobCancelled
 from overwinter.model.names import is_overlay
-from overwinter.model.vm import ImageLayer
+from overwinter.model.vm import ImageLayer, original_index
 
 #: A VM that is started or stopped in the middle of a step makes us begin it again, but not for ever.
 MAX_ATTEMPTS = 5
@@ -99,7 +99,7 @@ def _merge(
         if overlay not in paths:
             return
         index = paths.index(overlay)
-        lower = chain.original_layer(layers)
+        lower = layers[original_index(paths)]
         if not is_overlay(overlay) or paths[index + 1] != lower.path:
             raise ChainUnexpected(
                 f"{overlay} is not the lowest overlay of disk {target}; nothing was changed"

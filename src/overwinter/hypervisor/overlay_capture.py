@@ -2,6 +2,9 @@
 
 One libvirt snapshot over all disks: disk-only (no memory), atomic (all or none) and without metadata, because
 the catalog keeps the account and libvirt 9.0 cannot delete or revert external snapshots on its own.
+
+The overlays are made before, so that the frozen guest need not wait for it, and so that only their owner can
+read them: libvirt makes those of stopped VMs readable to all (CVE-2025-13193).
 """
 
 import os
@@ -16,12 +19,15 @@ import libvirt
 from overwinter.hypervisor import chain, domain_xml
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.connection import Hypervisor, translate
+from overwinter.images.qemu_img import qemu_img
 from overwinter.model.errors import (
     ChainUnexpected,
     HypervisorError,
     HypervisorUnavailable,
+    ImageError,
     NotFound,
     OverlaySpaceLow,
+    OverwinterError,
     SnapshotFailed,
     VmNotInDesirableState,
 )
@@ -33,6 +39,7 @@ _FLAGS = (
     libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
     | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
     | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+    | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
 )
 
 _DEVICES = Path("/dev")
@@ -69,15 +76,17 @@ class OverlayCapture:
         made: list[str] = []
         try:
             for disk in plan.disks:
-                if _make_empty(disk.overlay):
-                    made.append(disk.overlay)
-        except SnapshotFailed:
+                _reserve(disk.overlay)
+                made.append(disk.overlay)
+                _make_overlay(disk)
+        except OverwinterError:
             _remove(made)
             raise
 
     def take(self, plan: CapturePlan) -> None:
         """See `Capture.take`."""
         with self._hypervisor.domain(plan.vm_uuid) as domain:
+            _check_sizes(domain, plan)
             try:
                 domain.snapshotCreateXML(_snapshot_xml(plan), _FLAGS)
             except libvirt.libvirtError as error:
@@ -98,14 +107,15 @@ class OverlayCapture:
     def discard(self, plan: CapturePlan) -> None:
         """See `Capture.discard`. Also right when the VM does not exist any more."""
         with self._hypervisor.session() as connection:
+            used = _images_in_use(connection, plan)
             for disk in plan.disks:
-                if chain.is_named(connection, disk.overlay):
+                if disk.overlay in used or chain.is_named(connection, disk.overlay):
                     raise ChainUnexpected(f"{disk.overlay} belongs to a snapshot that was taken; it stays")
         _remove([disk.overlay for disk in plan.disks])
 
 
 def _capture(disk: Disk, point_id: UUID, overlay_directory: Path | None) -> DiskCapture:
-    original = Path(chain.original_layer(disk.chain).path)
+    original = Path(disk.original.path)
     directory, name = original.parent, original.name
     if overlay_directory is not None:
         directory, name = overlay_directory, f"{original.name}.{disk.target}"
@@ -161,19 +171,33 @@ def _check_next_start(domain: libvirt.virDomain, disk: DiskCapture) -> None:
         )
 
 
-def _make_empty(path: str) -> bool:
-    """An empty file that only its owner reads; libvirt fills it and keeps its mode (it makes those of stopped
-    VMs readable to all when left alone, CVE-2025-13193). False when a run before us made it.
-    """
+def _reserve(path: str) -> None:
+    """A new empty file that only its owner reads; what fills it keeps its mode."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        if Path(path).stat().st_size > 0:
-            raise SnapshotFailed(f"{path} exists already and is not empty; it was not touched") from None
-        return False
+        raise SnapshotFailed(
+            f"{path} exists already and was not touched; an interrupted snapshot must be discarded first"
+        ) from None
     except OSError as error:
         raise SnapshotFailed(f"the overlay cannot be made: {error}") from error
-    return True
+
+
+def _make_overlay(disk: DiskCapture) -> None:
+    try:
+        # -u: the image below is in use by the VM and is not opened; its size and format are known.
+        backing = ("-b", disk.chain[0], "-F", disk.formats[0])
+        qemu_img("create", "-q", "-u", "-f", "qcow2", *backing, disk.overlay, str(disk.size))
+    except ImageError as error:
+        raise SnapshotFailed(f"the overlay cannot be made: {error.message}") from error
+
+
+def _check_sizes(domain: libvirt.virDomain, plan: CapturePlan) -> None:
+    """An overlay made for another size would cut the disk off."""
+    for disk in plan.disks:
+        if domain.blockInfo(disk.target)[0] != disk.size:
+            _remove([disk.overlay for disk in plan.disks])
+            raise SnapshotFailed(f"disk {disk.target} was resized while the backup was being prepared")
 
 
 def _snapshot_xml(plan: CapturePlan) -> str:
@@ -204,6 +228,17 @@ def _images(domain: libvirt.virDomain, target: str) -> set[str]:
         return set()
     named = [disk.named for disk in domain_xml.disks(chain.persistent_xml(domain)) if disk.target == target]
     return {layer.path for layers in (current, *named) for layer in layers}
+
+
+def _images_in_use(connection: libvirt.virConnect, plan: CapturePlan) -> set[str]:
+    """All images of the plan's disks, down to the base; none when the VM does not exist."""
+    try:
+        domain = connection.lookupByUUID(plan.vm_uuid.bytes)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return set()
+        raise
+    return {path for disk in plan.disks for path in _images(domain, disk.target)}
 
 
 def _remove(paths: Sequence[str]) -> None:

@@ -82,13 +82,17 @@ def _renew_identity(root: Element, uuid: UUID, random_bytes: Callable[[int], byt
 
 def _set_nvram(root: Element, nvram: str | None) -> None:
     system = root.find("os")
-    element = None if system is None else system.find("nvram")
-    if system is None or element is None:
+    if system is None:
         return
+    element = system.find("nvram")
     if nvram is None:
         # libvirt makes a fresh store from the template at the first start.
-        system.remove(element)
+        if element is not None:
+            system.remove(element)
         return
+    if element is None:
+        # A persistent definition that leaves the choice of firmware to libvirt does not name the store.
+        element = SubElement(system, "nvram")
     for child in list(element):
         element.remove(child)
     element.attrib.pop("type", None)

@@ -14,7 +14,6 @@ removes it. QEMU's image lock makes all of this fail, without a change, while a 
 file open.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from overwinter.images.chain import read_layer
@@ -51,19 +50,6 @@ def merge_down(upper: ImageLayer, lower: ImageLayer, above: ImageLayer | None, *
         base = str(Path(lower.path).absolute())
         qemu_img("rebase", "-q", "-u", "-f", above.format, "-F", lower.format, "-b", base, above.path)
         sync(above.path)
-
-
-def flatten(chain: Sequence[ImageLayer], *, timeout: float) -> ImageLayer:
-    """Merge all overlays of ``chain`` (top first) into its base, lowest first, and return the base.
-
-    ``timeout`` bounds each step. Can be repeated after an interruption, with the same chain or the one then
-    found. Raises as ``merge_down`` does.
-    """
-    base = chain[-1]
-    for index in range(len(chain) - 2, -1, -1):
-        above = chain[index - 1] if index else None
-        merge_down(chain[index], base, above, timeout=timeout)
-    return base
 
 
 def _below(layer: ImageLayer) -> tuple[ImageLayer, ...]:

@@ -8,14 +8,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
-from overwinter.catalog import items, points, tracks, vaults
+from overwinter.catalog import items, merges, points, tracks, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
-from overwinter.jobs import prune
+from overwinter.hypervisor.limits import MergeLimits
+from overwinter.hypervisor.merge import flatten
+from overwinter.jobs import faults, prune
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import NotFound
 from overwinter.model.job import JobError
+from overwinter.model.names import is_overlay
+from overwinter.model.point import RecoveryPoint, RestorePoint
 from overwinter.model.protection import ProtectedItem, ProtectionState
+from overwinter.model.vm import Disk, VirtualMachine
 
 
 def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
@@ -25,29 +30,57 @@ def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
 
 
 def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[JobError, ...]:
-    """Stop protection: no more backups, the VM's chain flat again. Returns warnings about what that cost."""
+    """Stop protection: no more backups, the VM's chain flat again. Returns warnings about what that cost.
+
+    The restore points are forgotten last, because they name the overlays; until then a run after a crash
+    finds and removes them all.
+    """
     item = _item(runtime, job_id)
     if item is None:
         return ()
-    warnings: list[JobError] = []
     with runtime.catalog.transaction() as tx:
         items.put(tx, replace(item, state=ProtectionState.STOPPED))
-        for lost in [p for p in points.recovery_points_of(tx, item.id) if p.manifest is None]:
-            message = (
-                f"Recovery point {lost.id} of {lost.created:%Y-%m-%d %H:%M} UTC was never transferred to the "
-                "vault; it went with the VM's snapshots."
-            )
-            warnings.append(JobError("RecoveryPointSnapshotOnly", message))
-        for point in points.restore_points_of(tx, item.vm_uuid):
-            points.delete_restore_point(tx, point.id)
         tracks.delete(tx, item.id)
+        existing = points.restore_points_of(tx, item.vm_uuid)
+        lost = [point for point in points.recovery_points_of(tx, item.id) if point.manifest is None]
+    warnings = [JobError("RecoveryPointSnapshotOnly", _lost(point)) for point in lost]
     try:
-        inventory.machine(runtime.hypervisor, item.vm_uuid)
+        machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
     except NotFound:
         message = f"{item.vm_name} does not exist any more, so there were no disks to put back."
-        return (*warnings, JobError(NotFound.code, message))
-    prune.merge_unneeded(runtime, item, check)
+        warnings.append(JobError(NotFound.code, message))
+    else:
+        machine.require_readable_disks()
+        for disk in machine.disks:
+            check()
+            _flatten(runtime, machine, disk, existing, check)
+            faults.place("protection.disk-flat")
+    with runtime.catalog.transaction() as tx:
+        for point in existing:
+            points.delete_restore_point(tx, point.id)
+        merges.forget(tx, item.vm_uuid)
     return tuple(warnings)
+
+
+def _lost(point: RecoveryPoint) -> str:
+    return (
+        f"Recovery point {point.id} of {point.created:%Y-%m-%d %H:%M} UTC was never transferred to the "
+        "vault; it went with the VM's snapshots."
+    )
+
+
+def _flatten(
+    runtime: Runtime,
+    machine: VirtualMachine,
+    disk: Disk,
+    existing: list[RestorePoint],
+    check: Callable[[], None],
+) -> None:
+    captured = [capture for point in existing for capture in point.disks if capture.target == disk.target]
+    named = {path for capture in captured for path in (*capture.chain, capture.overlay)}
+    overlays = sorted(path for path in named if is_overlay(path) and path != disk.original.path)
+    limits = MergeLimits(timeout_s=prune.MERGE_TIMEOUT_S, cancelled=lambda: prune.wants_stop(check))
+    flatten(runtime.hypervisor, machine.uuid, disk.target, disk.original.path, overlays, limits)
 
 
 def delete_data(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> None:

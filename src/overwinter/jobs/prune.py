@@ -133,7 +133,7 @@ def _rebased(track: Track, base: LayerIdentity) -> tuple[dict[str, str | int], .
 
 def _finish(runtime: Runtime, merge: Merge, check: Callable[[], None], after: Callable[[], None]) -> None:
     """Carry a merge that was noted to its end; every part may run again."""
-    limits = MergeLimits(timeout_s=MERGE_TIMEOUT_S, cancelled=lambda: _wants_stop(check))
+    limits = MergeLimits(timeout_s=MERGE_TIMEOUT_S, cancelled=lambda: wants_stop(check))
     merge_lowest(runtime.hypervisor, merge.vm_uuid, merge.target, merge.overlay, limits)
     faults.place("merge.done")
     with runtime.catalog.transaction() as tx:
@@ -141,7 +141,8 @@ def _finish(runtime: Runtime, merge: Merge, check: Callable[[], None], after: Ca
     after()
 
 
-def _wants_stop(check: Callable[[], None]) -> bool:
+def wants_stop(check: Callable[[], None]) -> bool:
+    """Whether ``check`` raises that the job was cancelled."""
     try:
         check()
     except JobCancelled:

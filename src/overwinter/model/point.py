@@ -5,9 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from overwinter.model.errors import ChainUnexpected
-from overwinter.model.names import is_overlay
-from overwinter.model.vm import DiskFormat, ImageLayer
+from overwinter.model.vm import DiskFormat, ImageLayer, original_index
 
 
 class Consistency(StrEnum):
@@ -47,11 +45,9 @@ class DiskCapture:
 
     @property
     def original(self) -> ImageLayer:
-        """The VM's own image: the topmost layer that is not one of our overlays."""
-        for path, image_format in zip(self.chain, self.formats, strict=True):
-            if not is_overlay(path):
-                return ImageLayer(path, image_format)
-        raise ChainUnexpected(f"No image below the overlays of disk {self.target}: {', '.join(self.chain)}")
+        """The VM's own image, see ``original_index``."""
+        index = original_index(self.chain)
+        return ImageLayer(self.chain[index], self.formats[index])
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """What a virtual machine is to the backup system: identity, state, disks and their backing chains."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from overwinter.model.errors import ChainUnexpected, ImageError
+from overwinter.model.errors import ImageError
 from overwinter.model.names import is_overlay
 
 
@@ -41,6 +42,17 @@ class ImageLayer:
     format: str
 
 
+def original_index(paths: Sequence[str]) -> int:
+    """Where in a chain (top first) the VM's own image is: directly below our lowest overlay, else the top.
+
+    What lies below it is the user's (a template that other VMs share, a snapshot chain of another tool):
+    nothing of ours is ever committed there. When somebody has put a whole image in the place of an overlay,
+    so that there is nothing below, that image is the VM's own now.
+    """
+    overlays = [index for index, path in enumerate(paths) if is_overlay(path)]
+    return min(overlays[-1] + 1, len(paths) - 1) if overlays else 0
+
+
 @dataclass(frozen=True)
 class Disk:
     """One writable disk of a VM.
@@ -62,15 +74,8 @@ class Disk:
 
     @property
     def original(self) -> ImageLayer:
-        """The VM's own image: the topmost layer that is not one of our overlays.
-
-        What lies below it is the user's (a template that other VMs share, a snapshot chain of another
-        tool): nothing of ours is ever committed there.
-        """
-        for layer in self.chain:
-            if not is_overlay(layer.path):
-                return layer
-        raise ChainUnexpected(f"Disk {self.target} consists of overlays only: {self.chain}")
+        """The VM's own image, see ``original_index``."""
+        return self.chain[original_index([layer.path for layer in self.chain])]
 
 
 @dataclass(frozen=True)
