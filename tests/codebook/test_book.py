@@ -55,6 +55,7 @@ FROZEN = {
     "ServiceUnreachable": 7002,
     "CatalogUnavailable": 7003,
     "RecoveryPointSnapshotOnly": 7004,
+    "DiskNotCovered": 7005,
 }
 
 

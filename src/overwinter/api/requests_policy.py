@@ -145,6 +145,14 @@ def read_policy(document: JsonObject, *, policy_id: UUID, vault_id: UUID, name: 
         type=PolicyType.V1,
         instant_retention_days=asked.instant_days,
         daily_retention_days=daily.count,
-        required_consistency=Consistency(asked.overwinter.required_consistency.value),
+        required_consistency=_reachable(Consistency(asked.overwinter.required_consistency.value)),
         document=asked.model_dump(mode="json", by_alias=True, exclude_none=True),
     )
+
+
+def _reachable(consistency: Consistency) -> Consistency:
+    if consistency is Consistency.APPLICATION:
+        raise NotImplementedYet(
+            "Application-consistent points are not possible in this version: no backup could meet this policy."
+        )
+    return consistency

@@ -54,7 +54,10 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
                 "agentChannel": vm.agent_channel,
                 "agentConnected": vm.agent_connected,
                 "disks": [_own_disk(disk) for disk in vm.disks],
-                "skippedDisks": [{"target": target, "reason": reason} for target, reason in vm.skipped_disks],
+                "skippedDisks": [
+                    {"target": target, "reason": reason}
+                    for target, reason in (*vm.skipped_disks, *vm.uncovered_disks, *vm.unreadable_disks)
+                ],
             },
         },
     }

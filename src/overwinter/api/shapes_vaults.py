@@ -33,6 +33,7 @@ def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
             "overwinter": {
                 "url": vault.url,
                 "keyKind": vault.key_kind.value,
+                "keyFile": vault.key_reference,
                 "created": stamp(vault.created),
             },
         },

@@ -79,11 +79,16 @@ def restore_points_of(tx: Transaction, vm_uuid: UUID) -> list[RestorePoint]:
     return [_restore_point(row) for row in tx.execute(query).mappings()]
 
 
-def delete_restore_point(tx: Transaction, point_id: UUID) -> None:
-    """Remove a restore point; recovery points that also have a vault tier keep it, others go with it."""
+def withdraw_restore_point(tx: Transaction, point_id: UUID) -> None:
+    """No longer offer a restore point: its chain is about to change. Its row still names its overlays."""
     of_point = recovery_points.c.restore_point == point_id
     tx.execute(recovery_points.delete().where(of_point, recovery_points.c.manifest.is_(None)))
     tx.execute(recovery_points.update().where(of_point).values(restore_point=None))
+
+
+def delete_restore_point(tx: Transaction, point_id: UUID) -> None:
+    """Remove a restore point; recovery points that also have a vault tier keep it, others go with it."""
+    withdraw_restore_point(tx, point_id)
     tx.execute(restore_points.delete().where(restore_points.c.id == point_id))
 
 

@@ -1,4 +1,4 @@
-"""``overwinter policy``: when VMs are backed up and how long points are kept."""
+"""``overwinter policy``: what backups must reach and how long points are kept."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +12,10 @@ from overwinter.model.point import Consistency
 from overwinter.model.policy import daily_document
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
-app = typer.Typer(no_args_is_help=True, help="Policies: when VMs are backed up, how long points are kept.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Policies: what backups must reach and how long points are kept. Schedules are not run yet.",
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the policy.")]
 InVault = Annotated[str, typer.Option("--vault", help="The policy's vault.")]
@@ -70,14 +73,16 @@ def create_policy(
     name: Name,
     vault: InVault,
     instant_days: Annotated[int, typer.Option(min=1, max=5, help="Days a point stays on the host.")] = 2,
-    daily_days: Annotated[int, typer.Option(min=1, max=9999, help="Days a point stays in the vault.")] = 30,
+    daily_days: Annotated[
+        int, typer.Option(min=1, max=9999, help="Days a point stays in the vault (kept, not enforced yet).")
+    ] = 30,
     require_consistency: Annotated[
         ConsistencyWord, typer.Option(help="A backup that reaches less fails.")
     ] = ConsistencyWord.CRASH,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
-    """Make a policy with one backup a day, or change it."""
+    """Make a policy, or change it. Its daily schedule is kept, but not run yet."""
     output = Output(as_json=as_json)
     document = daily_document(
         instant_days=instant_days,

@@ -25,7 +25,9 @@ Vm = Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")]
 def protect(
     vm: Vm,
     vault: Annotated[str, typer.Option(help="The vault that shall hold its recovery points.")],
-    policy: Annotated[str, typer.Option(help="When to back up and how long to keep.")] = DEFAULT_POLICY,
+    policy: Annotated[
+        str, typer.Option(help="What backups must reach and how long points are kept.")
+    ] = DEFAULT_POLICY,
     wait: Wait = True,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
@@ -65,11 +67,10 @@ def points(
             "incremental" if point.incremental else "full",
             size(point.bytes_read),
             size(point.bytes_stored),
-            point.expires,
         )
         for point in found
     ]
-    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED", "KEPT UNTIL")
+    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED")
     output.show(found, table(*headings, rows=rows, whole="POINT"))
 
 

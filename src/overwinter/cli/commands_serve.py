@@ -1,6 +1,7 @@
 """``overwinter serve``: start the service."""
 
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -65,6 +66,8 @@ def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None])
     from overwinter.api.server import serve as serve_api
     from overwinter.jobs.start import open_service
 
+    # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
+    os.umask(0o077)
     with open_service(settings) as service:
         serve_api(service, settings.directory, host=host, port=port, now=datetime.now(UTC), ready=ready)
 

@@ -20,7 +20,7 @@ def create_vault(name: Name, directory: Directory = DEFAULT_DIRECTORY, as_json: 
     with session(directory, output) as client:
         vault = client.create_vault(name)
     output.show(vault, f"Vault {vault.name} is at {vault.url}.")
-    output.hint("Keep a copy of its key elsewhere: without the key nobody can read the vault.")
+    output.hint(f"Keep a copy of its key elsewhere: without {vault.key_file} nobody can read the vault.")
 
 
 @app.command("list", epilog="Example: overwinter vault list")
@@ -43,7 +43,7 @@ def show_vault(name: Name, directory: Directory = DEFAULT_DIRECTORY, as_json: As
     rows = [(i.vm, i.policy, i.state, i.last_backup, i.last_backup_status) for i in items]
     output.show(
         {"vault": vault, "items": items},
-        facts(name=vault.name, place=vault.url, key=vault.key_kind, created=vault.created),
+        facts(name=vault.name, place=vault.url, key=vault.key_file, created=vault.created),
         "",
         table("VM", "POLICY", "PROTECTION", "LAST BACKUP", "RESULT", rows=rows),
     )

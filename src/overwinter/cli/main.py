@@ -29,7 +29,7 @@ app.add_typer(commands_job.app, name="job")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="overwinter")
 
 
 if __name__ == "__main__":

@@ -122,6 +122,7 @@ class VaultView:
     resource_group: str
     url: str
     key_kind: str
+    key_file: str
     created: datetime
 
     @classmethod
@@ -134,6 +135,7 @@ class VaultView:
             resource_group=arm["id"].split("/")[4],
             url=own["url"],
             key_kind=own["keyKind"],
+            key_file=own["keyFile"],
             created=sure_moment(own["created"]),
         )
 

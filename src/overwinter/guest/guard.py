@@ -11,9 +11,11 @@ It has a session of its own and ignores the signals that end its parent's; only 
 service manager must leave it alone when its parent ends (systemd: ``KillMode=process``).
 """
 
+import errno
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -58,9 +60,14 @@ class _Parent:
 
 def guard(hypervisor: Hypervisor, vm_uuid: UUID, hard_stop_s: float) -> bool:
     """Stand guard until the parent says that all is done; true when nobody needs to look after the guest."""
+    with _only_guard(vm_uuid):
+        with hypervisor.domain(vm_uuid):
+            pass  # the connection is open before the window begins
+        return _stand(hypervisor, vm_uuid, hard_stop_s)
+
+
+def _stand(hypervisor: Hypervisor, vm_uuid: UUID, hard_stop_s: float) -> bool:
     parent = _Parent()
-    with hypervisor.domain(vm_uuid):
-        pass  # the connection is open before the window begins
     deadline = time.monotonic() + hard_stop_s
     _say(READY)
     while not parent.done and not parent.gone and time.monotonic() < deadline:
@@ -69,6 +76,23 @@ def guard(hypervisor: Hypervisor, vm_uuid: UUID, hard_stop_s: float) -> bool:
         return True
     _say(FIRED)
     return _thaw_for_good(hypervisor, vm_uuid, parent, hard_stop_s)
+
+
+def _only_guard(vm_uuid: UUID) -> socket.socket:
+    """Wait until no other guard of this VM is left, then be the one.
+
+    A guard that was set off watches on for a while; it would thaw the next freeze, taking it for a late one.
+    A name in the abstract socket space is free again as soon as its process ends, however it ends.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    while True:
+        try:
+            claim.bind(f"\0overwinter-guard-{vm_uuid}")
+            return claim
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            time.sleep(_POLL_SECONDS)
 
 
 def _thaw_for_good(hypervisor: Hypervisor, vm_uuid: UUID, parent: _Parent, settle_s: float) -> bool:

@@ -39,6 +39,7 @@ class DiskElement:
 
     target: str
     removable: bool
+    read_only: bool
     source: ImageLayer | None
     backing: tuple[ImageLayer, ...]
     complete: bool
@@ -115,6 +116,7 @@ def _disk(element: Element) -> DiskElement:
     return DiskElement(
         target=_target(element),
         removable=element.get("device") in REMOVABLE,
+        read_only=element.find("readonly") is not None,
         source=None if path is None else ImageLayer(path, format_name),
         backing=backing,
         complete=complete,

@@ -57,7 +57,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     root = domain_xml.parse(xml)
     state, reason = domain.state()
     info = domain.info()
-    disks, skipped, unreadable = _disks(domain, xml)
+    disks, skipped, uncovered, unreadable = _disks(domain, xml)
     channel = _agent_channel(root)
     return VirtualMachine(
         uuid=UUID(domain.UUIDString()),
@@ -69,6 +69,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
         firmware=_firmware(root),
         disks=disks,
         skipped_disks=skipped,
+        uncovered_disks=uncovered,
         unreadable_disks=unreadable,
         agent_channel=channel is not None,
         agent_connected=channel is not None and channel.get("state") == "connected",
@@ -87,18 +88,20 @@ def _power_state(state: int, reason: int, *, active: bool) -> PowerState:
 Reasons = tuple[tuple[str, str], ...]
 
 
-def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], Reasons, Reasons]:
-    """Disks a backup covers, those it does not by their kind, and those that cannot be looked into now.
+def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], Reasons, Reasons, Reasons]:
+    """The disks a backup covers, and the others as in ``VirtualMachine``.
 
     A hard disk keeps its number while others beside it come and go between covered and skipped.
     """
     covered: list[Disk] = []
     skipped: list[tuple[str, str]] = []
+    uncovered: list[tuple[str, str]] = []
     unreadable: list[tuple[str, str]] = []
     lun = -1
     for element in domain_xml.disks(xml):
         if element.obstacle:
-            skipped.append((element.target, element.obstacle))
+            others = skipped if element.removable or element.read_only else uncovered
+            others.append((element.target, element.obstacle))
         else:
             try:
                 covered.append(_disk(domain, element, lun))
@@ -110,7 +113,7 @@ def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], Reaso
                 unreadable.append((element.target, translate(error).message))
         if not element.removable:
             lun += 1
-    return tuple(covered), tuple(skipped), tuple(unreadable)
+    return tuple(covered), tuple(skipped), tuple(uncovered), tuple(unreadable)
 
 
 def _disk(domain: libvirt.virDomain, element: DiskElement, lun: int) -> Disk:

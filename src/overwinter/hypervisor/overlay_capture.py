@@ -63,7 +63,7 @@ class OverlayCapture:
             vm_uuid=vm.uuid,
             point_id=point_id,
             disks=tuple(_capture(disk, point_id, overlay_directory) for disk in vm.disks),
-            excluded=tuple(target for target, _reason in vm.skipped_disks),
+            excluded=tuple(target for target, _ in (*vm.skipped_disks, *vm.uncovered_disks)),
         )
 
     def prepare(self, plan: CapturePlan, minimum_free: int) -> None:
@@ -121,8 +121,8 @@ def _capture(disk: Disk, point_id: UUID, overlay_directory: Path | None) -> Disk
         directory, name = overlay_directory, f"{original.name}.{disk.target}"
     if directory.is_relative_to(_DEVICES):
         raise ChainUnexpected(
-            f"disk {disk.target} is the block device {original}; set an overlay directory, "
-            "because an overlay cannot lie beside a device"
+            f"disk {disk.target} is the block device {original}: an overlay cannot lie beside a device, "
+            "and this version knows no other place for it"
         )
     return DiskCapture(
         target=disk.target,
@@ -142,7 +142,7 @@ def _check_space(directory: Path, minimum_free: int) -> None:
     if free < minimum_free:
         raise OverlaySpaceLow(
             f"{directory} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB: a full overlay would "
-            "pause the VM. Free some space, or move the overlays to another directory"
+            "pause the VM. Free some space there"
         )
 
 

@@ -5,7 +5,6 @@ libvirt secrets, and a kernel and initrd that the host boots the guest with. A r
 empty TPM, and refers to the host's secrets and kernel as the original did.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -42,18 +41,6 @@ def read_state(hypervisor: Hypervisor, vm_uuid: UUID) -> VmState:
         running = chain.running_xml(domain)
     hot_plugged = _targets(live) - _targets(persistent)
     return VmState(xml=running if hot_plugged else persistent, nvram=_read_nvram(live))
-
-
-def write_nvram(path: Path, content: bytes) -> None:
-    """Make a variable store for a restored VM, readable by its owner only; libvirt gives it to QEMU at start.
-
-    Raises FileExistsError: an existing store is never overwritten.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _targets(xml: str) -> set[str]:

@@ -31,7 +31,6 @@ class LayerFacts:
     layer: ImageLayer
     size: int
     cluster_size: int | None
-    extended_l2: bool
     backing: ImageLayer | None
 
 
@@ -53,7 +52,6 @@ def read_layer(layer: ImageLayer) -> LayerFacts:
         layer=layer,
         size=int(answer["virtual-size"]),
         cluster_size=int(answer["cluster-size"]) if layer.format == DiskFormat.QCOW2 else None,
-        extended_l2=bool(details.get("extended-l2", False)),
         backing=_backing(layer, answer),
     )
 

@@ -4,9 +4,11 @@ Which file answers which question:
 
 - ``service``: what a caller (the API) may ask for, and what is refused at once
 - ``engine``: the workflows, step by step, and the queue they wait in (DBOS)
-- ``preflight``, ``snapshot``, ``window``, ``transfer``, ``increment``, ``prune``: the parts of a backup
-- ``restore``: a recovery point becomes disks or a VM again
+- ``preflight``, ``snapshot`` (with ``window``, the freeze), ``transfer`` (with ``increment``, what to read,
+  and ``transferred``, what was done), ``prune``: the parts of a backup
+- ``restore`` (with ``restored_disk``): a recovery point becomes disks or a VM again
 - ``protection``: a VM enters and leaves protection
 - ``reconcile``: what a crash left behind is put right at start
-- ``runtime``, ``progress``, ``vault_stores``, ``settings``, ``start``: what all of them stand on
+- ``runtime``, ``progress``, ``vault_stores``, ``start``: what all of them stand on
+- ``faults``: places at which tests let the service die
 """

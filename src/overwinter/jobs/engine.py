@@ -181,8 +181,8 @@ class JobEngine(DBOSConfiguredInstance):
         outcome = _Outcome()
         with _judging(outcome):
             item, policy = preflight.item_and_policy(self._runtime, UUID(job_id))
-            prune.expire(self._runtime, item, policy, self._reporter(job_id).check)
-        return () if outcome.error is None else (outcome.error,)
+            outcome.warnings += prune.expire(self._runtime, item, policy, self._reporter(job_id).check)
+        return (*outcome.warnings, *([] if outcome.error is None else [outcome.error]))
 
     @DBOS.step()
     def restore_write(self, job_id: str) -> None:
@@ -224,7 +224,7 @@ class JobEngine(DBOSConfiguredInstance):
             job = job_table.get(tx, UUID(job_id))
             job_table.finish(tx, job.id, status=outcome.status, ended=now, errors=errors, properties={})
             if job.operation is JobOperation.BACKUP and job.item_id is not None:
-                point = job.properties.get("recovery_point")
+                point = job.properties.get(snapshot.RECOVERY_POINT)
                 created = None
                 if point is not None:
                     created = points.get_recovery_point(tx, job.item_id, str(point)).created

@@ -1,6 +1,6 @@
 """What must be true before a backup touches the VM, each condition with its own code, in a fixed order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from overwinter.catalog import items, points, policies
@@ -48,8 +48,9 @@ def check(runtime: Runtime, job_id: UUID) -> Prepared:
     item, policy = item_and_policy(runtime, job_id)
     machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
     _check_state(machine)
-    _check_restore_points(runtime, item, policy)
-    return _check_agent(runtime, machine, policy)
+    warnings = _not_covered(machine) + _check_restore_points(runtime, item, policy)
+    prepared = _check_agent(runtime, machine, policy)
+    return replace(prepared, warnings=warnings + prepared.warnings)
 
 
 def _check_state(machine: VirtualMachine) -> None:
@@ -70,23 +71,37 @@ def _check_state(machine: VirtualMachine) -> None:
         )
 
 
-def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> None:
-    prune.expire(runtime, item, policy)
+def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
+    return tuple(
+        JobError("DiskNotCovered", f"Disk {target} of {machine.name} is not part of the backup: {reason}.")
+        for target, reason in machine.uncovered_disks
+    )
+
+
+def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
+    warnings = prune.expire(runtime, item, policy)
     with runtime.catalog.transaction() as tx:
         count = len(points.restore_points_of(tx, item.vm_uuid))
     if count >= MAX_RESTORE_POINTS:
         raise RestorePointLimitReached(
             f"{item.vm_name} has {count} restore points, the most it can have, and none could be cleaned up."
         )
+    return warnings
 
 
 def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> Prepared:
+    strict = not Consistency.CRASH.satisfies(policy.required_consistency)
     if not machine.is_active:
+        if strict:
+            raise VmNotInDesirableState(
+                f"{machine.name} is stopped, so nobody can vouch for its file systems, and policy "
+                f"{policy.name} requires {policy.required_consistency} points. Start it, then back up again."
+            )
         return Prepared(freeze=False)
     try:
         GuestAgent(runtime.hypervisor, machine.uuid).ping()
     except GuestAgentUnavailable as error:
-        if not Consistency.CRASH.satisfies(policy.required_consistency):
+        if strict:
             raise GuestAgentUnavailable(
                 f"The guest agent of {machine.name} does not answer, and policy {policy.name} requires "
                 f"{policy.required_consistency} points: {error.message}"

@@ -65,7 +65,6 @@ def task(runtime: Runtime, job_id: UUID, name: str, total: int | None = None) ->
     reporter = TaskReporter(runtime, job_id, name)
     status = TaskStatus.FAILED
     try:
-        reporter.check()
         yield reporter
         status = TaskStatus.COMPLETED
     except JobCancelled:

@@ -18,7 +18,7 @@ from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import NotFound
 from overwinter.model.job import JobError
 from overwinter.model.names import is_overlay
-from overwinter.model.point import RecoveryPoint, RestorePoint
+from overwinter.model.point import RestorePoint
 from overwinter.model.protection import ProtectedItem, ProtectionState
 from overwinter.model.vm import Disk, VirtualMachine
 
@@ -32,8 +32,8 @@ def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
 def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[JobError, ...]:
     """Stop protection: no more backups, the VM's chain flat again. Returns warnings about what that cost.
 
-    The restore points are forgotten last, because they name the overlays; until then a run after a crash
-    finds and removes them all.
+    The restore points are no longer offered from the beginning on, because their chains are about to change;
+    their rows go last, because they name the overlays: a run after a crash finds and removes them all.
     """
     item = _item(runtime, job_id)
     if item is None:
@@ -43,7 +43,9 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
         tracks.delete(tx, item.id)
         existing = points.restore_points_of(tx, item.vm_uuid)
         lost = [point for point in points.recovery_points_of(tx, item.id) if point.manifest is None]
-    warnings = [JobError("RecoveryPointSnapshotOnly", _lost(point)) for point in lost]
+        for point in existing:
+            points.withdraw_restore_point(tx, point.id)
+    warnings = [prune.lost_with_snapshot(point) for point in lost]
     try:
         machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
     except NotFound:
@@ -60,13 +62,6 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
             points.delete_restore_point(tx, point.id)
         merges.forget(tx, item.vm_uuid)
     return tuple(warnings)
-
-
-def _lost(point: RecoveryPoint) -> str:
-    return (
-        f"Recovery point {point.id} of {point.created:%Y-%m-%d %H:%M} UTC was never transferred to the "
-        "vault; it went with the VM's snapshots."
-    )
 
 
 def _flatten(

@@ -19,8 +19,9 @@ from overwinter.images.identity import LayerIdentity, identify
 from overwinter.jobs import faults
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import JobCancelled
+from overwinter.model.job import JobError
 from overwinter.model.names import is_overlay
-from overwinter.model.point import RestorePoint
+from overwinter.model.point import RecoveryPoint, RestorePoint
 from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.retention import expired_restore_points
@@ -32,11 +33,13 @@ MERGE_TIMEOUT_S = 4 * 3600.0
 
 def expire(
     runtime: Runtime, item: ProtectedItem, policy: Policy, check: Callable[[], None] = lambda: None
-) -> None:
+) -> tuple[JobError, ...]:
     """Remove the item's expired restore points and shorten its chains accordingly.
 
-    ``check`` is called between steps and may raise to stop; the next run goes on from there.
+    Returns a warning for each point that goes with its snapshot because it never reached the vault. ``check``
+    is called between steps and may raise to stop; the next run goes on from there.
     """
+    warnings: list[JobError] = []
     with runtime.catalog.transaction() as tx:
         existing = points.restore_points_of(tx, item.vm_uuid)
         transferred = {
@@ -51,8 +54,21 @@ def expire(
             limit=MAX_RESTORE_POINTS,
             in_vault=lambda point: point.id in transferred,
         ):
+            found = points.recovery_point_of(tx, point.id)
+            if found is not None and found.manifest is None:
+                warnings.append(lost_with_snapshot(found))
             points.delete_restore_point(tx, point.id)
     merge_unneeded(runtime, item, check)
+    return tuple(warnings)
+
+
+def lost_with_snapshot(point: RecoveryPoint) -> JobError:
+    """The warning that a recovery point is gone because only its snapshot held it."""
+    message = (
+        f"Recovery point {point.id} of {point.created:%Y-%m-%d %H:%M} UTC was never transferred to the "
+        "vault; it went with the VM's snapshots."
+    )
+    return JobError("RecoveryPointSnapshotOnly", message)
 
 
 def merge_unneeded(runtime: Runtime, item: ProtectedItem, check: Callable[[], None] = lambda: None) -> None:
@@ -91,44 +107,45 @@ def _merge(
 ) -> None:
     merge = Merge(item.vm_uuid, disk.target, overlay, disk.original.path)
     with runtime.catalog.transaction() as tx:
-        kept = {
-            active.id: track
-            for active in items.of_machine(tx, item.vm_uuid)
-            if (track := _track_after(tracks.of_item(tx, active.id).get(disk.target), merge)) is not None
-        }
-        for active in items.of_machine(tx, item.vm_uuid):
-            tracks.delete(tx, active.id, disk.target)
+        kept: list[Track] = []
+        for each in items.of_machine(tx, item.vm_uuid):
+            track = tracks.of_item(tx, each.id).get(disk.target)
+            if track is not None and _certain(track, merge):
+                kept.append(track)
+            tracks.delete(tx, each.id, disk.target)
         merges.begin(tx, merge)
     faults.place("merge.noted")
 
     def keep_tracks() -> None:
-        base = identify(merge.base)
         with runtime.catalog.transaction() as tx:
-            for track in kept.values():
-                tracks.put(tx, replace(track, layers=_rebased(track, base)))
+            for track in kept:
+                tracks.put(tx, _renewed(track, merge))
 
     _finish(runtime, merge, check, after=keep_tracks)
 
 
-def _track_after(track: Track | None, merge: Merge) -> Track | None:
-    """The track without the merged overlay, when it is certain that the merge keeps its content.
+def _certain(track: Track, merge: Merge) -> bool:
+    """Whether it is certain that the merge keeps the content of the track's layers.
 
-    Certain means: the track covers the overlay and the base, and both are unmodified since it was written.
-    In every other case the track is forgotten and the disk's next transfer reads it in full.
+    Certain means: the track covers the overlay and the base, and all its layers are unmodified since it was
+    written. In every other case the track is forgotten and the disk's next transfer reads it in full.
     """
-    if track is None:
-        return None
     layers = [LayerIdentity.from_json(layer) for layer in track.layers]
-    by_path = {layer.path: layer for layer in layers}
-    if merge.overlay not in by_path or merge.base not in by_path:
-        return None
-    if any(identify(path) != by_path[path] for path in (merge.overlay, merge.base)):
-        return None
-    return replace(track, layers=tuple(x.to_json() for x in layers if x.path != merge.overlay))
+    covers = {merge.overlay, merge.base} <= {layer.path for layer in layers}
+    return covers and all(identify(layer.path) == layer for layer in layers)
 
 
-def _rebased(track: Track, base: LayerIdentity) -> tuple[dict[str, str | int], ...]:
-    return tuple(base.to_json() if layer["path"] == base.path else layer for layer in track.layers)
+def _renewed(track: Track, merge: Merge) -> Track:
+    """The track after the merge: without the overlay, and with the identities that the merge has changed.
+
+    These are the base, which has the overlay's data now, and the layer above, whose header names the base.
+    """
+    layers = [LayerIdentity.from_json(layer) for layer in track.layers]
+    place = [layer.path for layer in layers].index(merge.overlay)
+    changed = {place - 1, place + 1} - {-1}
+    after = [identify(layer.path) if number in changed else layer for number, layer in enumerate(layers)]
+    del after[place]
+    return replace(track, layers=tuple(layer.to_json() for layer in after))
 
 
 def _finish(runtime: Runtime, merge: Merge, check: Callable[[], None], after: Callable[[], None]) -> None:

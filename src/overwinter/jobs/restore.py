@@ -202,6 +202,7 @@ def write(runtime: Runtime, job_id: UUID) -> None:
     with task(runtime, job_id, RESTORE_DISKS, total=source.data_size()) as reporter:
         remove_partial(runtime, job_id)
         try:
+            reporter.check()
             before = 0
             for disk in source.disks:
                 done = _Offset(reporter, before)
@@ -281,7 +282,8 @@ def create_machine(runtime: Runtime, job_id: UUID) -> None:
     if target.vm_name is None:
         return
     source = _Source(runtime, job)
-    with task(runtime, job_id, CREATE_VM):
+    with task(runtime, job_id, CREATE_VM) as reporter:
+        reporter.check()
         machine_uuid = uuid5(job.id, target.vm_name)
         if not _exists(runtime, machine_uuid):
             definition = rewrite_for_restore(

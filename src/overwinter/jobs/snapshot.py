@@ -41,6 +41,9 @@ OVERLAY_RESERVE_BYTES = 1 << 30
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
 
+#: And the recovery point, unless the policy wants better ones.
+RECOVERY_POINT = "recovery_point"
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -54,15 +57,19 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
     """Take the snapshot, or find the one that this job took before a crash."""
     item, policy = item_and_policy(runtime, job_id)
     with runtime.catalog.transaction() as tx:
-        done = job_table.get(tx, job_id).properties.get(RESTORE_POINT)
+        noted = job_table.get(tx, job_id).properties
         capture = captures.of_job(tx, job_id)
-    if done is not None:
-        return Snapshot(UUID(str(done)), prepared.warnings)
+    if RESTORE_POINT in noted:
+        if RECOVERY_POINT not in noted:
+            raise _not_good_enough(policy, Consistency(str(noted["consistency"])), prepared.warnings)
+        return Snapshot(UUID(str(noted[RESTORE_POINT])), prepared.warnings)
     method: CaptureMethod = OverlayCapture(runtime.hypervisor)
-    with task(runtime, job_id, TAKE_SNAPSHOT):
+    with task(runtime, job_id, TAKE_SNAPSHOT) as reporter:
+        # What a crash left is put right first, whether the job goes on or was cancelled meanwhile.
         if capture is not None and (interrupted := _after_crash(runtime, method, capture)) is not None:
             state = read_state(runtime.hypervisor, item.vm_uuid)
             return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
+        reporter.check()
         machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
         machine.require_readable_disks()
         plan = method.plan(machine, uuid4(), None)
@@ -73,6 +80,13 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         result, state = _capture(runtime, method, plan, capture, freeze=prepared.freeze)
         faults.place("snapshot.taken")
         return _record(runtime, job_id, item, policy, capture, state, result, prepared)
+
+
+def _not_good_enough(policy: Policy, reached: Consistency, warnings: tuple[JobError, ...]) -> FreezeFailed:
+    return FreezeFailed(
+        f"Policy {policy.name} requires {policy.required_consistency} points, but only {reached} was "
+        "reached. " + " ".join(warning.message for warning in warnings)
+    )
 
 
 def _after_crash(runtime: Runtime, method: CaptureMethod, capture: Capture) -> WindowResult | None:
@@ -172,11 +186,8 @@ def _record(
             items.record_backup(
                 tx, item.id, started=capture.created, status="InProgress", point=capture.created
             )
-            shown["recovery_point"] = recovery_point.id
+            shown[RECOVERY_POINT] = recovery_point.id
         job_table.set_properties(tx, job_id, shown)
     if not acceptable:
-        raise FreezeFailed(
-            f"Policy {policy.name} requires {policy.required_consistency} points, but only "
-            f"{result.consistency} was reached. " + " ".join(warning.message for warning in warnings)
-        )
+        raise _not_good_enough(policy, result.consistency, warnings)
     return Snapshot(capture.id, warnings)

@@ -70,6 +70,7 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         total = sum(_bytes_to_read(source, store.chunk_size) for source in sources)
         with task(runtime, job_id, TRANSFER_DATA, total=total) as reporter:
             if manifest is None:
+                reporter.check()
                 manifest, warnings = _store(store, reporter, item, point, state, sources)
                 faults.place("transfer.committed")
             _record(runtime, job_id, item, point, manifest)

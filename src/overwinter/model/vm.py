@@ -82,9 +82,10 @@ class Disk:
 class VirtualMachine:
     """One libvirt domain.
 
-    ``disks`` holds the disks a backup covers; ``skipped_disks`` names the targets it never covers, by their
-    kind (read-only media, network disks), ``unreadable_disks`` those it should cover but cannot look into
-    now, each with the reason. ``agent_channel`` tells whether the domain defines a
+    ``disks`` holds the disks a backup covers. Of the others each is named with the reason: ``skipped_disks``
+    hold nothing of the VM's own (removable and read-only media), ``uncovered_disks`` do but cannot be covered
+    (network disks, encrypted images), ``unreadable_disks`` could be covered but cannot be looked into now.
+    ``agent_channel`` tells whether the domain defines a
     guest-agent channel, ``agent_connected`` whether something in the guest has it open.
     """
 
@@ -97,6 +98,7 @@ class VirtualMachine:
     firmware: Firmware
     disks: tuple[Disk, ...]
     skipped_disks: tuple[tuple[str, str], ...] = ()
+    uncovered_disks: tuple[tuple[str, str], ...] = ()
     unreadable_disks: tuple[tuple[str, str], ...] = ()
     agent_channel: bool = False
     agent_connected: bool = False
