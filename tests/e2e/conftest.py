@@ -3,24 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from testkit.ground import Ground
 from tests.e2e.program import Program
 
 
-@pytest.fixture
-def program(image_directory: Path) -> Iterator[Program]:
-    made = Program(image_directory / "overwinter")
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def program(request: pytest.FixtureRequest, image_directory: Path) -> Iterator[Program]:
+    """A running service, on each database."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    made = Program(image_directory / "overwinter", database=url)
     made.start()
     yield made
     made.stop()
-
-
-@pytest.fixture
-def postgres_program(image_directory: Path, postgres_url: str) -> Iterator[Program]:
-    made = Program(image_directory / "overwinter", database=postgres_url)
-    made.start()
-    yield made
-    made.stop()
-
-
-__all__ = ["Ground"]

@@ -153,6 +153,6 @@ def read_policy(document: JsonObject, *, policy_id: UUID, vault_id: UUID, name: 
 def _reachable(consistency: Consistency) -> Consistency:
     if consistency is Consistency.APPLICATION:
         raise NotImplementedYet(
-            "Application-consistent points are not possible in this version: no backup could meet this policy."
+            "Application-consistent points are not possible in this version: no backup would do."
         )
     return consistency
