@@ -89,6 +89,7 @@ def main() -> int:
             needed, free = wanted.size * _SPACE, disk_usage(run.directory).free
             if free < needed:
                 raise BenchError(f"{run.directory.parent} has {free} bytes free; {needed} are needed.")
+            console.print(f"working in {run.directory}", soft_wrap=True)
             console.print(f"making an image with {wanted.size / 1e9:.2f} GB of files …")
             image = make_image(run.directory, wanted.size)
             known = conditions(image, scattered_pieces(image), wanted.tools, wanted.repeat, run.directory)
