@@ -1,6 +1,6 @@
 """Runs a program and measures it: wall clock until its data is on the disk, memory, bytes read.
 
-Memory is the sum of the resident sizes of the program and everything below it, looked at every 20 ms, and
+Memory is the sum of the resident sizes of the program and everything below it, looked at every 50 ms, and
 never less than what the kernel noted as the highest of any one of them (/proc/PID/status, VmRSS, VmHWM).
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Seconds between two looks at the memory.
-INTERVAL = 0.02
+INTERVAL = 0.05
 
 #: Bytes of a failed program's complaint that are shown.
 _COMPLAINT = 2000

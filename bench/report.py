@@ -79,7 +79,7 @@ def conditions(
             "figure": "row of the median time",
             "restore": "of the last point (changed1); compared with the truth, outside the clock",
             "unchanged": "the modification time of the image is new, as a running VM's always is",
-            "peak_rss_bytes": "highest sum of VmRSS over the process tree, every 20 ms; at least any VmHWM",
+            "peak_rss_bytes": "highest sum of VmRSS over the process tree, every 50 ms; at least any VmHWM",
             "bytes_read": "overwinter's backups: bytes of the disk; others: rchar of the process tree",
             "bytes_stored": "growth of all files of the repository",
             "not_timed": "creation of repositories, vaults and overlays; writing the changes",
