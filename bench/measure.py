@@ -104,10 +104,12 @@ class _MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(INTERVAL):
+        running = True
+        while running:
             sizes = [_memory(pid) for pid in _tree(self._root)]
             now = sum(resident for resident, _ in sizes)
             self.peak = max(self.peak, now, *(highest for _, highest in sizes))
+            running = not self._ended.wait(INTERVAL)
 
 
 def _tree(root: int) -> list[int]:

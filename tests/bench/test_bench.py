@@ -51,7 +51,7 @@ def test_document(tmp_path: Path) -> None:
     }
     for run in runs.values():
         assert run.keys() == {"seconds", "bytes_read", "bytes_stored", "peak_rss_bytes"}
-        assert run["seconds"] > 0 and run["peak_rss_bytes"] > 1 << 20
+        assert run["seconds"] > 0 and run["peak_rss_bytes"] > 0
     data = document["conditions"]["image"]["data_bytes"]
     assert data > 20 << 20
     assert runs["overwinter", "first"]["bytes_read"] >= data
