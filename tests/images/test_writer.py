@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -140,3 +141,14 @@ def test_full_file_system_is_an_error(tmp_path: Path, image_format: str) -> None
             writer.finish()
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@FORMATS
+def test_written_data_is_let_go(tmp_path: Path, image_format: str) -> None:
+    layer = create_image(str(tmp_path / "disk"), image_format, MIB)
+    data = os.urandom(4096)
+    with open_writer(layer.path, layer.format) as writer:
+        before = sys.getrefcount(data)
+        writer.write(0, data)
+        assert sys.getrefcount(data) == before
+        writer.finish()

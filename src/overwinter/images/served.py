@@ -55,7 +55,7 @@ class ServedDisk(FrozenDisk):
         self._server.close()
 
 
-def _read(connection: "nbd.NBD", piece: "nbd.Buffer", offset: int) -> int:
+def _read(connection: "nbd.NBD", piece: memoryview, offset: int) -> int:
     cookie: int = connection.aio_pread(piece, offset)
     return cookie
 

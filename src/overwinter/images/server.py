@@ -36,7 +36,7 @@ ALLOCATION = "base:allocation"
 DEPTH = "qemu:allocation-depth"
 
 #: Starts one request on a connection and returns its cookie: (connection, buffer, offset) -> cookie.
-Request = Callable[["nbd.NBD", "nbd.Buffer", int], int]
+Request = Callable[["nbd.NBD", memoryview, int], int]
 
 
 class NbdServer:
@@ -102,7 +102,8 @@ class NbdServer:
                     failure = self._settle(connection, what, *under_way.popleft()) or failure
                 if failure:
                     break
-                piece = nbd.Buffer.from_buffer(buffer[start : start + REQUEST_SIZE])
+                # Not as an nbd.Buffer: libnbd 1.14 never lets go of the content of one.
+                piece = buffer[start : start + REQUEST_SIZE]
                 try:
                     under_way.append((offset + start, request(connection, piece, offset + start)))
                 except nbd.Error as error:

@@ -147,7 +147,7 @@ class _ServedWriter(ImageWriter):
             self._server = None
 
 
-def _write(connection: "nbd.NBD", piece: "nbd.Buffer", offset: int) -> int:
+def _write(connection: "nbd.NBD", piece: memoryview, offset: int) -> int:
     cookie: int = connection.aio_pwrite(piece, offset)
     return cookie
 
