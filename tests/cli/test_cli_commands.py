@@ -229,16 +229,23 @@ def test_jobs(run: Run, served: Served) -> None:
         ("protect", "Web01", "--vault", "none"),
         ("protect", "Web01", "--vault", "v1", "--policy", "none"),
         ("backup", "nobody"),
-        ("points", "Web01"),
         ("job", "show", "no-id"),
         ("job", "show", "../../x"),
         ("job", "show", "00000000-0000-0000-0000-000000000000"),
-        ("unprotect", "Web01", "--keep-data"),
     ],
 )
 def test_unknown_names_change_nothing(run: Run, served: Served, words: tuple[str, ...]) -> None:
     error = json_of(run(*words, "--json"), status=1)["error"]
     assert error["code"] == "ResourceNotFound" and error["recommendations"]
+    assert served.service.jobs() == [] and served.service.items() == []
+
+
+@pytest.mark.parametrize(
+    "words", [("backup", "Web01"), ("points", "Web01"), ("unprotect", "Web01", "--keep-data")]
+)
+def test_a_vm_that_is_not_protected(run: Run, served: Served, words: tuple[str, ...]) -> None:
+    error = json_of(run(*words, "--json"), status=1)["error"]
+    assert error["code"] == "UserErrorBcmDatasourceNotPresent" and error["recommendations"]
     assert served.service.jobs() == [] and served.service.items() == []
 
 

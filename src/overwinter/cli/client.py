@@ -10,7 +10,7 @@ import httpx
 from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, PolicyView, VaultView
-from overwinter.model.errors import NotFound, ServiceUnreachable
+from overwinter.model.errors import DatasourceNotPresent, NotFound, ServiceUnreachable
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP, LOCATION
 
 _RECOVERY_SERVICES = "/providers/Microsoft.RecoveryServices/vaults"
@@ -100,7 +100,8 @@ class Client:
     def item(self, vm: str, vault_name: str | None) -> ItemView:
         """The item of a VM: in the vault named, or in the only one that has it.
 
-        Raises NotFound, or AmbiguousVault when several vaults have it and none is named.
+        Raises NotFound for an unknown VM, DatasourceNotPresent for an unprotected one, AmbiguousVault
+        when several vaults have it and none is named.
         """
         vaults = self.vaults() if vault_name is None else [self.vault(vault_name)]
         items = [item for vault in vaults for item in self.items(vault)]
@@ -108,8 +109,9 @@ class Client:
             item for item in items if item.vm.casefold() == vm.casefold()
         ]
         if not found:
+            machine = self._connection.get(self._machine_path(vm))
             where = "any vault" if vault_name is None else f"vault {vault_name!r}"
-            raise NotFound(f"The VM {vm!r} is not in {where}.")
+            raise DatasourceNotPresent(f"The VM {machine['name']!r} is not protected in {where}.")
         if len(found) > 1:
             names = ", ".join(sorted(item.vault for item in found))
             raise AmbiguousVault(f"The VM {vm!r} is in several vaults: {names}.")
