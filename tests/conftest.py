@@ -5,10 +5,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from testkit.domains import GuestMaker
 from testkit.ground import Ground, prepare
 from testkit.postgres import PostgresServer, postgres_server
+
+# Machines that run tests are shared and slow at times; how long an example takes says nothing.
+settings.register_profile("overwinter", deadline=None)
+settings.load_profile("overwinter")
 
 
 @pytest.fixture(scope="session")

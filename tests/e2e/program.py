@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from overwinter.cli.main import app
 from testkit.waiting import wait_until
 
 PROGRAM = [sys.executable, "-m", "overwinter.cli.main"]
@@ -73,14 +76,9 @@ class Program:
         self._service = None
 
     def run(self, *words: str) -> Answer:
-        """Run a command with ``--json``."""
-        done = subprocess.run(
-            [*PROGRAM, *words, "--dir", str(self.state), "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        """Run a command with ``--json``; in this process, which saves most of its time."""
+        done = CliRunner().invoke(app, [*words, "--dir", str(self.state), "--json"])
+        return Answer(done.exit_code, done.stdout, done.stderr)
 
     def do(self, *words: str) -> Any:
         """Run a command that must succeed; its JSON answer."""

@@ -6,7 +6,7 @@ Nothing is handed on unverified.
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 
 from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.blobs import BlobStore
@@ -21,15 +21,18 @@ _WINDOW = 64 * 1024
 #: What one worker fetches from a pack at a time, in bytes.
 _FETCH = 4 * 1024 * 1024
 
+#: At most so many chunks are joined into one write.
+_RUN = 16
+
 #: Unwanted bytes between two wanted entries that are fetched along rather than asked for apart.
 _GAP = 64 * 1024
 
 WriteDisk = Callable[[int, bytes], object]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class _Wanted:
-    """A chunk of the disk and where it is stored; orders by its place in the packs."""
+    """A chunk of the disk and where it is stored."""
 
     pack: bytes
     offset: int
@@ -111,7 +114,11 @@ def _wanted(blobs: BlobStore, disk: DiskMap, target: str) -> Iterator[_Wanted]:
 
     chunks = located()
     while window := list(islice(chunks, _WINDOW)):
-        yield from sorted(window)
+        # Packs in the order in which the disk first needs them: the target is written nearly in order.
+        first: dict[bytes, int] = {}
+        for chunk in window:
+            first.setdefault(chunk.pack, chunk.number)
+        yield from sorted(window, key=lambda chunk: (first[chunk.pack], chunk.offset, chunk.number))
 
 
 def _groups(chunks: Iterator[_Wanted]) -> Iterator[list[_Wanted]]:
@@ -139,7 +146,8 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
         stored = blobs.storage.get_range(pack_name(group[0].pack), begin, end - begin)
     written = 0
     last_id, content = b"", b""
-    for chunk in group:
+    run: list[bytes] = []  # verified chunks that follow each other on the disk, written at once
+    for chunk, following in zip_longest(group, group[1:]):
         offset = chunk.number * disk.chunk_size
         with _naming(f"Disk {target}, offset {offset}"):
             if chunk.id != last_id:
@@ -147,7 +155,10 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
                 content = blobs.open(BlobKind.CHUNK, chunk.id, chunk.pack, chunk.offset, entry)
                 last_id = chunk.id
             _check_length(disk, chunk.number, content)
-        write(offset, content)
+        run.append(content)
+        if following is None or following.number != chunk.number + 1 or len(run) == _RUN:
+            write((chunk.number + 1 - len(run)) * disk.chunk_size, run[0] if len(run) == 1 else b"".join(run))
+            run.clear()
         written += len(content)
     return written
 
