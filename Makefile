@@ -5,6 +5,9 @@
 
 PYTHON := .venv/bin/python
 
+# Every worker is a run of its own (testkit/runs.py); a module's tests stay together and share its guests.
+PARALLEL := --numprocesses 2 --dist loadscope
+
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -20,7 +23,7 @@ clean-demo: ## remove everything the demo made
 	@$(PYTHON) -m demo.place
 
 test: lint ## lint, then run all tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(PARALLEL)
 
 lint: ## check style, types and shell scripts
 	@scripts/setup test
