@@ -2,7 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -169,7 +169,7 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def _ends(certificate: x509.Certificate) -> datetime:
-    return certificate.not_valid_after.replace(tzinfo=UTC)
+    return certificate.not_valid_after_utc
 
 
 def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
