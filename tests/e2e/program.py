@@ -60,12 +60,13 @@ class Program:
         assert self._service.stdout is not None
         assert self._service.stdout.readline(), (self.directory / "service.log").read_text()[-3000:]
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the service, politely or not."""
-        if self._service is not None:
-            self._service.send_signal(how)
-            self._service.wait()
-            self._service = None
+    def stop(self) -> int | None:
+        """End the service politely; its exit status, null when it did not run."""
+        if self._service is None:
+            return None
+        self._service.terminate()
+        service, self._service = self._service, None
+        return service.wait(timeout=60)
 
     def wait_killed(self) -> None:
         """Wait until the service has killed itself at the place it was started with."""

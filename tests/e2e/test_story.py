@@ -1,5 +1,6 @@
 """The commands against a real service on real VMs, as a user would type them, on both databases."""
 
+import os
 import stat
 from pathlib import Path
 from uuid import uuid4
@@ -9,6 +10,7 @@ import pytest
 from testkit.disks import MIB, DiskSpec, convert, first_difference, realistic_data, write_image
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
+from testkit.waiting import wait_until
 from tests.e2e.program import Program
 
 pytestmark = pytest.mark.libvirt
@@ -87,3 +89,20 @@ def test_secrets_are_readable_by_their_owner_only(program: Program) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     log = (program.directory / "service.log").read_text()
     assert (program.state / "token").read_text().strip() not in log
+
+
+def test_a_polite_stop_is_quick_and_the_job_goes_on_afterwards(program: Program, ground: Ground) -> None:
+    spec = DiskSpec("raw", size=600 * MIB, file_system=False)
+    guest = ground.guests.make(f"stop-{uuid4().hex[:6]}", [spec], start=False)
+    guest.disks["vda"].write_bytes(os.urandom(600 * MIB))
+    program.do("vault", "create", "main")
+    program.do("protect", guest.name, "--vault", "main")
+    job_id = program.do("backup", guest.name)["id"]
+    wait_until(
+        lambda: (program.do("job", "show", job_id)["tasks"][1]["done"] or 0) > 300 * MIB, "no transfer"
+    )
+    assert program.stop() == 0
+    program.start()
+    assert program.ended(job_id)["status"] == "Completed"
+    (point,) = program.do("points", guest.name)
+    assert point["bytes_stored"] < 550 * MIB, "what was stored before the stop is found again"

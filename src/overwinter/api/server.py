@@ -1,5 +1,6 @@
 """Serving the API: TLS 1.2 or newer on one address, until told to stop."""
 
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -58,6 +59,9 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address once it is bound."""
     server, listening = make_server(service, directory, host=host, port=port, now=now)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal that stopped it once more at its end; the caller shall go on from here.
+        signal.signal(stop, lambda _number, _frame: None)
     with listening:
         ready(StateDirectory(directory).info().endpoint)
         server.run(sockets=[listening])

@@ -4,8 +4,10 @@ No path out of the window leaves the guest frozen: a guard process, started befo
 itself when this process dies or the hard stop passes; the thaw here is repeated until the guest confirms it.
 """
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,6 +25,17 @@ FREEZE_TIMEOUT_S = 5
 
 #: Seconds to go on thawing a guest that does not confirm; the guard goes on for longer.
 THAW_TIMEOUT_S = 60.0
+
+
+#: Held while a guest of this process may be frozen.
+_frozen = threading.Lock()
+
+
+@contextmanager
+def none_frozen() -> Iterator[None]:
+    """Wait until no guest is frozen, and keep it so within the block; for ending the process."""
+    with _frozen:
+        yield
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ def run(hypervisor: Hypervisor, vm_uuid: UUID, snapshot: Callable[[], None]) -> 
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
         return _crash_consistent(snapshot, error.code, error.message)
-    with guard:
+    with _frozen, guard:
         begun = time.monotonic()
         try:
             agent.freeze(FREEZE_TIMEOUT_S)
