@@ -6,6 +6,7 @@ virtualization), so its presence proves nothing.
 
 import os
 import subprocess
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def boots(accel: str, kernel: Path, limit: float) -> bool:
     try:
         return process.wait(limit) == 0
     except subprocess.TimeoutExpired:
-        # Not waited for: a process stuck inside the kernel's KVM code may end late or never.
         process.kill()
+        # A process stuck inside the kernel's KVM code may end late or never.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
         return False
