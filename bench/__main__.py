@@ -82,6 +82,7 @@ def begun_run() -> Iterator[Run]:
 def main() -> int:
     """Run the benchmark; exit status 1 when a tool fails or restores wrong data."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background begins without it
     wanted = arguments()
     console = Console(stderr=True, highlight=False)
     try:

@@ -288,7 +288,7 @@ def test_a_block_device_goes_on_in_a_file_and_comes_back(
     vm = machines.make(("raw",), running=False)
     with loop_device(vm) as device:
         before = vm.domain.XMLDesc(2)
-        with pytest.raises(ChainUnexpected, match="overlay directory"):
+        with pytest.raises(ChainUnexpected, match="block device"):
             point(hypervisor, vm)
         if running:
             vm.domain.create()
