@@ -23,6 +23,10 @@ POLL_SECONDS = 0.1
 #: libvirt may tell of a job's end a little before it changes the XML.
 SETTLE_SECONDS = 10.0
 
+#: XML and job info are two questions, and libvirt answers neither at one instant with the other while a job
+#: begins or ends: what looks like somebody else's job counts only when it goes on doing so.
+FOREIGN_SECONDS = 3.0
+
 #: A job told to stop needs the time of one request to its storage.
 STOP_SECONDS = 60.0
 
@@ -69,6 +73,7 @@ def _watch(
     adopted: bool,
 ) -> None:
     idle_since: float | None = None
+    foreign_since: float | None = None
     while domain.isActive():
         disk = chain.find_disk(chain.live_xml(domain), target)
         info = domain.blockJobInfo(target)
@@ -83,10 +88,17 @@ def _watch(
                 )
         else:
             idle_since = None
-            _check_ours(disk, info, base)
-            if info:
-                limits.progress(info["cur"], info["end"])
-            _advance(domain, disk)
+            if _is_ours(disk, info, base):
+                foreign_since = None
+                if info:
+                    limits.progress(info["cur"], info["end"])
+                _advance(domain, disk)
+            else:
+                foreign_since = foreign_since or time.monotonic()
+                if time.monotonic() - foreign_since > FOREIGN_SECONDS:
+                    raise BlockJobFailed(
+                        f"another block job runs on disk {disk.target}; wait for its end or stop it"
+                    )
         _check_limits(domain, target, limits, deadline)
         time.sleep(POLL_SECONDS)
 
@@ -108,15 +120,13 @@ def _start(
         ) from error
 
 
-def _check_ours(disk: DiskElement, info: dict[str, int], base: ImageLayer) -> None:
+def _is_ours(disk: DiskElement, info: dict[str, int], base: ImageLayer) -> bool:
     """Only a commit is adopted, and one with a pivot to come only when it goes where ours would go."""
-    foreign = bool(info) and info["type"] not in _COMMITS
+    if info and info["type"] not in _COMMITS:
+        return False
+    # libvirt 9.0 shows a mirror without its job for a moment after the pivot.
     mirror = disk.mirror
-    if mirror is not None:
-        # libvirt 9.0 shows a mirror without its job for a moment after the pivot.
-        foreign = foreign or mirror.job not in (_ACTIVE_COMMIT, "") or mirror.path != base.path
-    if foreign:
-        raise BlockJobFailed(f"another block job runs on disk {disk.target}; wait for its end or stop it")
+    return mirror is None or (mirror.job in (_ACTIVE_COMMIT, "") and mirror.path == base.path)
 
 
 def _advance(domain: libvirt.virDomain, disk: DiskElement) -> None:
