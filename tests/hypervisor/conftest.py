@@ -98,6 +98,8 @@ def small_file_system(directory: Path, kib: int) -> Iterator[Path]:
 @contextmanager
 def loop_device(vm: BareMachine) -> Iterator[str]:
     """Lets the stopped machine use its disk's file as a block device, as a logical volume would be."""
+    if not Path("/dev/loop-control").exists():
+        pytest.skip("this machine has no loop devices")
     path = str(vm.disks["vda"][0])
     attached = subprocess.run(["losetup", "-f", "--show", path], check=True, capture_output=True, text=True)
     device = attached.stdout.strip()

@@ -183,14 +183,14 @@ def test_a_merge_that_takes_too_long_or_is_cancelled_leaves_a_valid_chain(
     before = chain(hypervisor, vm)
     progress: list[tuple[int, int]] = []
     slow = MergeLimits(
-        timeout_s=1, bandwidth=MIB, progress=lambda done, total: progress.append((done, total))
+        timeout_s=1, bandwidth=MIB // 8, progress=lambda done, total: progress.append((done, total))
     )
     with pytest.raises(BlockJobFailed, match="did not end within 1 s"):
         merge_lowest(hypervisor, vm.uuid, "vda", taken[0]["vda"], slow)
     assert progress
     asked = iter([False, False, True])
     with pytest.raises(JobCancelled):
-        cancel = MergeLimits(timeout_s=60, bandwidth=MIB, cancelled=lambda: next(asked))
+        cancel = MergeLimits(timeout_s=60, bandwidth=MIB // 8, cancelled=lambda: next(asked))
         merge_lowest(hypervisor, vm.uuid, "vda", taken[0]["vda"], cancel)
     assert chain(hypervisor, vm) == before
     assert vm.domain.blockJobInfo("vda") == {}
