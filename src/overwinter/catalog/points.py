@@ -130,8 +130,3 @@ def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | N
     query = sa.select(recovery_points).where(recovery_points.c.restore_point == restore_point)
     row = tx.execute(query).mappings().first()
     return None if row is None else _recovery_point(row)
-
-
-def delete_recovery_point(tx: Transaction, point_id: str) -> None:
-    """Remove a recovery point from the catalog."""
-    tx.execute(recovery_points.delete().where(recovery_points.c.id == point_id))

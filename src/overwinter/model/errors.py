@@ -159,12 +159,6 @@ class RestorePointLimitReached(OverwinterError):
     http_status = 409
 
 
-class DiskSizeUnsupported(OverwinterError):
-    """A disk is larger than the support profile allows."""
-
-    code = "UserErrorUnsupportedDiskSize"
-
-
 class OverlaySpaceLow(OverwinterError):
     """The file system that would hold the overlay has too little free space."""
 
