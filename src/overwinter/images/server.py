@@ -46,11 +46,11 @@ class NbdServer:
     process writes to, an encrypted image.
     """
 
-    def __init__(self, chain: Sequence[ImageLayer], *, writable: bool = False) -> None:
+    def __init__(self, chain: Sequence[ImageLayer]) -> None:
         self._name = chain[0].path
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        mode = ["--discard=unmap"] if writable else ["--read-only", "--allocation-depth"]
-        command = ["qemu-nbd", *mode, f"--shared={CONNECTIONS}", "json:" + json.dumps(chain_node(chain))]
+        mode = ["--read-only", "--allocation-depth", f"--shared={CONNECTIONS}"]
+        command = ["qemu-nbd", *mode, "json:" + json.dumps(chain_node(chain))]
         with _listener() as (listener, dial):
             dialled = [dial() for _ in range(CONNECTIONS)]
             self._process = process.start(
@@ -136,14 +136,6 @@ class NbdServer:
         if not {ALLOCATION, DEPTH} <= runs.keys():
             raise ImageError(f"{self._name}: this qemu-nbd does not report {ALLOCATION} and {DEPTH}")
         return runs
-
-    def flush(self) -> None:
-        """Have QEMU write everything back; raises ImageError when it cannot."""
-        for connection in self._all:
-            try:
-                connection.flush()
-            except nbd.Error as error:
-                raise ImageError(f"{self._name}: writing back failed: {error.string}") from error
 
     @contextmanager
     def _connection(self) -> Iterator["nbd.NBD"]:

@@ -2,24 +2,19 @@
 
 import os
 import threading
-from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
-import nbd
-
+from overwinter.images.new_qcow2 import NewQcow2
 from overwinter.images.qemu_img import qemu_img
-from overwinter.images.server import NbdServer
 from overwinter.images.spec import check_format
 from overwinter.model.errors import AlreadyExists, ImageError
 from overwinter.model.vm import DiskFormat, ImageLayer
 
 #: Bytes after which the kernel is asked to begin writing them out.
 WRITE_BACK_STEP = 64 << 20
-
-#: Seconds for QEMU to write back and close what it has open.
-FINISH_TIMEOUT = 600.0
 
 
 def create_image(path: str, format: str, size: int, cluster_size: int | None = None) -> ImageLayer:  # noqa: A002
@@ -52,20 +47,63 @@ def create_image(path: str, format: str, size: int, cluster_size: int | None = N
     return layer
 
 
-class ImageWriter(AbstractContextManager["ImageWriter"], ABC):
-    """An image being filled. Leaving the ``with`` statement without ``finish`` abandons it."""
+class _Filling(Protocol):
+    """How one format is filled; its methods raise ``OSError``."""
 
-    @abstractmethod
+    size: int
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write bytes of the disk; from many threads at once."""
+
+    def finish(self) -> None:
+        """Make all of it durable. On the descriptor that wrote: it is told of every failed write-back."""
+
+
+class ImageWriter(AbstractContextManager["ImageWriter"]):
+    """A new image being filled. Leaving the ``with`` statement without ``finish`` abandons it."""
+
+    def __init__(self, layer: ImageLayer) -> None:
+        self._path = layer.path
+        try:
+            self._file: int | None = os.open(layer.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise ImageError(f"{layer.path} cannot be opened for writing: {error.strerror}") from error
+        try:
+            self._filling: _Filling = (
+                _Raw(self._file) if layer.format == DiskFormat.RAW else NewQcow2(self._file, layer.path)
+            )
+            self._write_back = _EarlyWriteBack(layer.path)
+        except BaseException:
+            os.close(self._file)
+            raise
+
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write ``data`` at ``offset``; from many threads at once if they like. Raises ImageError."""
+        self._check_open()
+        if offset + len(data) > self._filling.size:
+            raise ImageError(f"{self._path} ends at {self._filling.size}, before {offset + len(data)}")
+        try:
+            self._filling.write(offset, memoryview(data))
+        except OSError as error:
+            raise ImageError(f"writing {self._path} at offset {offset} failed: {error.strerror}") from error
+        self._write_back.wrote(len(data))
 
-    @abstractmethod
     def finish(self) -> None:
         """Return when everything is safe on the disk, the file's name included. Raises ImageError."""
+        self._check_open()
+        try:
+            self._filling.finish()
+        except OSError as error:
+            raise ImageError(f"{self._path} cannot be made durable: {error.strerror}") from error
+        sync(self._path)
+        self.abandon()
 
-    @abstractmethod
     def abandon(self) -> None:
         """Let go of the image, whatever state it is in; does nothing after ``finish``."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self._write_back.close()
 
     def __exit__(
         self,
@@ -75,12 +113,30 @@ class ImageWriter(AbstractContextManager["ImageWriter"], ABC):
     ) -> None:
         self.abandon()
 
+    def _check_open(self) -> None:
+        if self._file is None:
+            raise ImageError(f"{self._path} is closed")
+
 
 def open_writer(path: str, format: str) -> ImageWriter:  # noqa: A002
-    """Open an existing image without backing file for writing. Raises ImageError."""
+    """Open an image that `create_image` has made and nobody has finished. Raises ImageError."""
     layer = ImageLayer(path, format)
     check_format(layer)
-    return _RawWriter(path) if format == DiskFormat.RAW else _ServedWriter(layer)
+    return ImageWriter(layer)
+
+
+class _Raw:
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self.size = os.lseek(file, 0, os.SEEK_END)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        while data:
+            count = os.pwrite(self._file, data, offset)
+            data, offset = data[count:], offset + count
+
+    def finish(self) -> None:
+        os.fsync(self._file)
 
 
 class _EarlyWriteBack:
@@ -110,85 +166,6 @@ class _EarlyWriteBack:
             file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
-
-
-class _RawWriter(ImageWriter):
-    def __init__(self, path: str) -> None:
-        self._path = path
-        try:
-            self._file: int | None = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ImageError(f"{path} cannot be opened for writing: {error.strerror}") from error
-        self._size = os.lseek(self._file, 0, os.SEEK_END)
-        self._write_back = _EarlyWriteBack(path)
-
-    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        if self._file is None:
-            raise ImageError(f"{self._path} is closed")
-        rest = memoryview(data)
-        if offset + len(rest) > self._size:
-            raise ImageError(f"{self._path} ends at {self._size}, before {offset + len(rest)}")
-        try:
-            while rest:
-                count = os.pwrite(self._file, rest, offset)
-                rest, offset = rest[count:], offset + count
-        except OSError as error:
-            raise ImageError(f"writing {self._path} at offset {offset} failed: {error.strerror}") from error
-        self._write_back.wrote(len(data))
-
-    def finish(self) -> None:
-        if self._file is None:
-            raise ImageError(f"{self._path} is closed")
-        try:
-            os.fsync(self._file)  # on the descriptor that wrote: it is told of every failed write-back
-        except OSError as error:
-            raise ImageError(f"{self._path} cannot be made durable: {error.strerror}") from error
-        sync(self._path)
-        self.abandon()
-
-    def abandon(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        self._write_back.close()
-
-
-class _ServedWriter(ImageWriter):
-    def __init__(self, layer: ImageLayer) -> None:
-        self._path = layer.path
-        self._server: NbdServer | None = NbdServer([layer], writable=True)
-        self._write_back = _EarlyWriteBack(layer.path)
-
-    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        if self._server is None:
-            raise ImageError(f"{self._path} is closed")
-        self._server.transfer("writing", _write, offset, memoryview(data))
-        self._write_back.wrote(len(data))
-
-    def finish(self) -> None:
-        if self._server is None:
-            raise ImageError(f"{self._path} is closed")
-        server, self._server = self._server, None
-        try:
-            server.flush()
-        except BaseException:
-            server.kill()
-            raise
-        status = server.close(FINISH_TIMEOUT)
-        if status != 0:
-            raise ImageError(f"{self._path}: qemu-nbd ended with status {status} while closing the image")
-        sync(self._path)
-
-    def abandon(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server = None
-        self._write_back.close()
-
-
-def _write(connection: "nbd.NBD", piece: memoryview, offset: int) -> int:
-    cookie: int = connection.aio_pwrite(piece, offset)
-    return cookie
 
 
 def sync(path: str) -> None:
