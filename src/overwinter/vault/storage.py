@@ -60,7 +60,10 @@ class Storage(Protocol):
         """
 
     def list(self, prefix: str) -> list[StoredObject]:
-        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name."""
+        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name.
+
+        What it tells is durable, also when the process that stored it died before it knew.
+        """
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove objects, durably; a name that is not there is no error."""
@@ -82,6 +85,7 @@ class LocalStorage:
         self._lock = threading.Lock()
         self._counter = 0
         self._writing: set[str] = set()
+        self._durable: set[Path] = set()
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
@@ -95,8 +99,10 @@ class LocalStorage:
             finally:
                 self._files.close(descriptor)
             self._make_directory(target.parent)
-            self._files.link(temporary, target)
-            self._files.sync_directory(target.parent)
+            try:
+                self._files.link(temporary, target)
+            finally:  # also when the name is taken: who learns that relies on it
+                self._files.sync_directory(target.parent)
 
     def get(self, name: str) -> bytes:
         """See ``Storage.get``."""
@@ -159,8 +165,14 @@ class LocalStorage:
                 self._writing.discard(name)
 
     def _objects(self, directory: Path) -> Iterator[StoredObject]:
-        """Every file below a directory."""
-        for entry in self._entries(directory):
+        """Every file below a directory.
+
+        A name may be there and not be durable: of a process that died before it synced the directory.
+        """
+        entries = self._entries(directory)
+        with suppress(FileNotFoundError):
+            self._files.sync_directory(directory)
+        for entry in entries:
             path = directory / entry.name
             if entry.size is None:
                 yield from self._objects(path)
@@ -180,15 +192,33 @@ class LocalStorage:
             view = view[self._files.write(descriptor, view) :]
 
     def _make_directory(self, path: Path) -> None:
-        """Make a directory and its missing parents, each entry durable."""
+        """Make a directory and its missing parents, each name durable.
+
+        A directory of the vault that is there already may be of a process that died before its name was
+        durable, so each is synced once.
+        """
+        within = self._root in path.parents
         try:
             self._files.make_directory(path)
         except FileExistsError:
-            return
+            if path in self._durable or not (within or path == self._root):
+                return
         except FileNotFoundError:
             self._make_directory(path.parent)
-            self._files.make_directory(path)
-        self._files.sync_directory(path.parent)
+            with suppress(FileExistsError):
+                self._files.make_directory(path)
+        if within:
+            self._make_directory(path.parent)
+        self._sync_name(path)
+        self._durable.add(path)
+
+    def _sync_name(self, path: Path) -> None:
+        """Make the name of a directory durable; the vault's own may lie where only somebody else may."""
+        try:
+            self._files.sync_directory(path.parent)
+        except PermissionError:
+            if path != self._root:
+                raise
 
 
 def open_storage(url: str) -> Storage:
