@@ -20,11 +20,15 @@ from overwinter.vault.seal import (
     ObjectCipher,
 )
 from overwinter.vault.storage import Buffer
+from overwinter.vault.zstd import decompress
 
 #: A pack is closed when it holds this many bytes: large enough for few objects, small enough for memory.
 PACK_SIZE = 32 * 1024 * 1024
 
 PACK_ID_LENGTH = 8
+
+#: No compressed blob has more content: it is the largest chunk a vault may have.
+_MOST_CONTENT = 4 * 1024 * 1024
 
 _FRAME = struct.Struct(">IBBxx")
 _ENTRY = struct.Struct(f">{ID_LENGTH}sII")
@@ -123,8 +127,10 @@ class BlobDecoder:
         content = cipher.open(place, frame, stored[_FRAME.size :])
         if encoding == Encoding.PLAIN:
             return content
+        if encoding != Encoding.ZSTD:
+            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its encoding {encoding} is none.")
         try:
-            return self._decompressor.decompress(content)
+            return decompress(self._decompressor, content, _MOST_CONTENT)
         except zstandard.ZstdError as error:
             raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
 
@@ -140,6 +146,8 @@ def directory_range(trailer: bytes, size: int) -> tuple[int, int]:
     return offset, size - _TRAILER.size - offset
 
 
-def parse_directory(content: bytes) -> list[Entry]:
-    """The entries that a pack's decoded directory lists."""
+def parse_directory(name: str, content: bytes) -> list[Entry]:
+    """The entries that the decoded directory of the pack ``name`` lists. Raises ``VaultDataCorrupt``."""
+    if len(content) % _ENTRY.size:
+        raise VaultDataCorrupt(f"Vault object {name} is damaged: its directory holds no whole entries.")
     return [Entry(*fields) for fields in _ENTRY.iter_unpack(content)]

@@ -170,7 +170,7 @@ def create_vault_on(
     random: Random = os.urandom,
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages."""
-    if chunk_size & (chunk_size - 1) or not _CHUNK_SIZES[0] <= chunk_size <= _CHUNK_SIZES[1]:
+    if not _is_chunk_size(chunk_size):
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
     names = [stored.name for stored in storage.list("")]
     if any(not name.startswith("keys/") for name in names):
@@ -203,8 +203,19 @@ def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tupl
     vault_id, data_key = unlock(key, wraps, storage.get)
     keys = VaultKeys(data_key, vault_id)
     config = open_object(keys, ObjectKind.CONFIG, _CONFIG, stored)
+    return BlobStore(storage, keys, random), _chunk_size(config)
+
+
+def _chunk_size(config: bytes) -> int:
+    """The chunk size that a vault's config tells. Raises ``VaultDataCorrupt``."""
     try:
-        chunk_size = int(json.loads(config)["chunk_size"])
-    except (ValueError, KeyError, TypeError) as error:
+        chunk_size = json.loads(config)["chunk_size"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {error}") from error
-    return BlobStore(storage, keys, random), chunk_size
+    if type(chunk_size) is not int or not _is_chunk_size(chunk_size):
+        raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {chunk_size!r} is no chunk size.")
+    return chunk_size
+
+
+def _is_chunk_size(size: int) -> bool:
+    return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
