@@ -18,8 +18,8 @@ VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
 VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
 
 
-def new_vault(directory: Path, storage: Storage | None = None) -> VaultStore:
-    return create_vault_on(storage or LocalStorage(directory), str(directory), key(), VAULT_ID, CHUNK)
+def new_vault(directory: Path, storage: Storage | None = None, chunk_size: int = CHUNK) -> VaultStore:
+    return create_vault_on(storage or LocalStorage(directory), str(directory), key(), VAULT_ID, chunk_size)
 
 
 def reopen(directory: Path, storage: Storage | None = None) -> VaultStore:

@@ -23,8 +23,9 @@ SECOND = FIRST[:PART] + noise(2, 2 * PART)
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packs of 64 KiB, so that a small disk makes many."""
+    """Packs and segments of 64 KiB, so that a small disk makes many."""
     monkeypatch.setattr("overwinter.vault.pack.PACK_SIZE", SMALL)
+    monkeypatch.setattr("overwinter.vault.session._BATCH_BYTES", SMALL)
 
 
 def points(vault: VaultStore) -> dict[str, bytes]:

@@ -20,9 +20,11 @@ def test_find_and_forget_equal_a_dictionary(tables: list[set[int]], forgotten: i
     model: dict[int, set[Location]] = {}
     for number, blobs in enumerate(tables):
         pack = bytes([number]) * 8
-        index.add(IndexTable.of(record(pack, Entry(blob_id(blob), blob, number)) for blob in blobs))
+        index.add(
+            IndexTable.of(record(pack, Entry(blob_id(blob), blob, number, blob % 256)) for blob in blobs)
+        )
         for blob in blobs:
-            model.setdefault(blob, set()).add(Location(pack, blob, number))
+            model.setdefault(blob, set()).add(Location(pack, blob, number, blob % 256))
     index.forget({bytes([forgotten]) * 8})
     for blob in range(61):
         places = {place for place in model.get(blob, set()) if place.pack != bytes([forgotten]) * 8}
@@ -39,7 +41,7 @@ def test_memory_is_the_records_and_nothing_besides() -> None:
     for begin in range(0, count, per_table):
         index.add(
             IndexTable.of(
-                record(b"somepack", Entry(ids[32 * number : 32 * number + 32], number, 1))
+                record(b"somepack", Entry(ids[32 * number : 32 * number + 32], number, 1, 0))
                 for number in range(begin, begin + per_table)
             )
         )
@@ -49,4 +51,4 @@ def test_memory_is_the_records_and_nothing_besides() -> None:
     assert held < count * 64
     assert len(index.tables) <= 10
     for number in (0, 1, count // 2, count - 1):
-        assert index.find(ids[32 * number : 32 * number + 32]) == Location(b"somepack", number, 1)
+        assert index.find(ids[32 * number : 32 * number + 32]) == Location(b"somepack", number, 1, 0)

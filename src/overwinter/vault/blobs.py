@@ -12,7 +12,7 @@ from functools import lru_cache
 from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.index import Index, IndexTable, Location, write_table
-from overwinter.vault.pack import BlobDecoder, pack_name
+from overwinter.vault.pack import BlobDecoder, Segment, pack_name
 from overwinter.vault.seal import (
     HEADER_LENGTH,
     BlobKind,
@@ -21,10 +21,13 @@ from overwinter.vault.seal import (
     Random,
     VaultKeys,
 )
-from overwinter.vault.storage import Storage
+from overwinter.vault.storage import Buffer, Storage
 
 #: Ciphers of packs kept ready; a pack read again within this many others is not asked for its header.
 _CIPHERS = 1024
+
+#: Segments kept ready (32 MiB at most): who reads on finds the next blob in the same one.
+_SEGMENTS = 8
 
 
 class Pins:
@@ -54,6 +57,7 @@ class BlobStore:
         self._ended: list[Pins] = []
         self._decoders = threading.local()
         self._cipher = lru_cache(_CIPHERS)(self._load_cipher)
+        self._segment = lru_cache(_SEGMENTS)(self._load_segment)
 
     def locate(self, kind: BlobKind, blob_id: bytes) -> Location:
         """Where a blob lies. Raises ``VaultObjectMissing`` when the index does not know it."""
@@ -65,16 +69,20 @@ class BlobStore:
     def read(self, kind: BlobKind, blob_id: bytes) -> bytes:
         """A blob's verified content. Raises ``VaultDataCorrupt`` and ``VaultObjectMissing``."""
         location = self.locate(kind, blob_id)
-        stored = self.storage.get_range(pack_name(location.pack), location.offset, location.length)
-        return self.open(kind, blob_id, location.pack, location.offset, stored)
+        segment = self._segment(kind, location.pack, location.offset, location.length)
+        content = segment.blobs(location.number)
+        self.check(kind, blob_id, location.pack, location.offset, content)
+        return bytes(content)
 
-    def open(self, kind: BlobKind, blob_id: bytes, pack: bytes, offset: int, stored: bytes) -> bytes:
-        """A blob's verified content from its stored entry; errors as ``read``."""
-        cipher = self._cipher(pack)
-        content = self._decoder().decode(cipher, kind, offset, stored)
+    def open(self, kind: BlobKind, pack: bytes, offset: int, stored: Buffer) -> Segment:
+        """A segment's content, whose blobs are still to be `check`ed. Raises ``VaultDataCorrupt``."""
+        return self._decoder().decode(self._cipher(pack), kind, offset, stored)
+
+    def check(self, kind: BlobKind, blob_id: bytes, pack: bytes, offset: int, content: Buffer) -> None:
+        """Raise ``VaultDataCorrupt`` unless ``content``, found in the segment at ``offset``, is this blob."""
         if self.keys.identity(kind, content) != blob_id:
-            raise VaultDataCorrupt(f"{cipher.describe(offset)} is not what the index says: a hash differs.")
-        return content
+            place = self._cipher(pack).describe(offset)
+            raise VaultDataCorrupt(f"{place} is not what the index says: a hash differs.")
 
     def publish(self, table: IndexTable) -> int:
         """Write an index object durably, then let every reader see its records; gives the bytes written."""
@@ -125,6 +133,9 @@ class BlobStore:
     def _load_cipher(self, pack: bytes) -> ObjectCipher:
         name = pack_name(pack)
         return self.keys.cipher(ObjectKind.PACK, name, self.storage.get_range(name, 0, HEADER_LENGTH))
+
+    def _load_segment(self, kind: BlobKind, pack: bytes, offset: int, length: int) -> Segment:
+        return self.open(kind, pack, offset, self.storage.get_range(pack_name(pack), offset, length))
 
     def _decoder(self) -> BlobDecoder:
         decoder: BlobDecoder | None = getattr(self._decoders, "decoder", None)

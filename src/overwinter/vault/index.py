@@ -1,7 +1,7 @@
 """Which blob lies where: sorted tables of fixed-width records, and the index objects that keep them.
 
-A record is 48 bytes: blob id, pack id, offset, length. Memory is these bytes and nothing per record besides:
-200 MiB for 1 TiB of unique data in chunks of 256 KiB.
+A record is 48 bytes: blob id, pack id, offset, extent (`Entry.extent`). Memory is these bytes and nothing per
+record besides: 200 MiB for 1 TiB of unique data in chunks of 256 KiB.
 """
 
 import struct
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from overwinter.model.errors import VaultDataCorrupt
-from overwinter.vault.pack import PACK_ID_LENGTH, Entry
+from overwinter.vault.pack import PACK_ID_LENGTH, Entry, split_extent
 from overwinter.vault.seal import (
     ID_LENGTH,
     ObjectKind,
@@ -32,11 +32,12 @@ _PACK_SLICE = slice(ID_LENGTH, ID_LENGTH + PACK_ID_LENGTH)
 
 @dataclass(frozen=True)
 class Location:
-    """Where a blob is stored: pack, byte offset of its entry, length of its entry."""
+    """Where a blob is stored: its pack, byte offset and length of its segment, its number in the segment."""
 
     pack: bytes
     offset: int
     length: int
+    number: int
 
 
 class IndexTable:
@@ -59,7 +60,8 @@ class IndexTable:
         at = self._first(blob_id) * RECORD_LENGTH
         if records[at : at + ID_LENGTH] != blob_id:
             return None
-        return Location(*_RECORD.unpack_from(records, at)[1:])
+        _, pack, offset, extent = _RECORD.unpack_from(records, at)
+        return Location(pack, offset, *split_extent(extent))
 
     def ids(self) -> Iterator[bytes]:
         """Every blob id, in order."""
@@ -134,7 +136,7 @@ class Index:
 
 def record(pack: bytes, entry: Entry) -> bytes:
     """The index record of a pack's entry."""
-    return _RECORD.pack(entry.id, pack, entry.offset, entry.length)
+    return _RECORD.pack(entry.id, pack, entry.offset, entry.extent)
 
 
 def index_name(random: Random) -> str:

@@ -1,11 +1,13 @@
 """Packs: files of many blobs that describe themselves.
 
-A pack is a header, entries one after another, a sealed directory of the entries, and the directory's place.
-An entry is a plain frame (length, kind, encoding) and the sealed content. The index is rebuilt from the
-directories; were a directory lost, frames and contents would still give everything.
+A pack is a header, segments one after another, a sealed directory of their blobs, and the directory's place.
+A segment is a plain frame (length, blob size, kind, encoding) and the sealed content: blobs that arrived
+together, compressed as one, because chunks of 256 KiB compressed one by one take 8 % more. The index is
+rebuilt from the directories; were a directory lost, frames and contents would still give everything.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -26,9 +28,28 @@ PACK_SIZE = 32 * 1024 * 1024
 
 PACK_ID_LENGTH = 8
 
-_FRAME = struct.Struct(">IBBxx")
+#: A segment holds at most so many blobs, and so many bytes of them (one blob may be as large).
+SEGMENT_BLOBS = 256
+SEGMENT_SIZE = 4 * 1024 * 1024
+
+_FRAME = struct.Struct(">IIBBxx")
 _ENTRY = struct.Struct(f">{ID_LENGTH}sII")
 _TRAILER = struct.Struct(">I")
+
+#: An entry's last word is length * 256 + number.
+_NUMBER_BITS = 8
+
+#: zstd at its fastest strategy, with a window over the whole segment: as quick as level 1 and smaller.
+_COMPRESSION = zstandard.ZstdCompressionParameters(
+    window_log=22,
+    hash_log=15,
+    chain_log=14,
+    search_log=1,
+    min_match=6,
+    target_length=0,
+    strategy=zstandard.STRATEGY_FAST,
+    write_checksum=False,
+)
 
 
 class Encoding(IntEnum):
@@ -40,11 +61,45 @@ class Encoding(IntEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a blob lies within its pack: byte offset of its frame and length with frame and tag."""
+    """Where a blob lies within its pack.
+
+    ``offset`` and ``length`` in bytes are those of its segment's frame and of the segment with frame and tag;
+    ``number`` counts the blobs of the segment from 0.
+    """
 
     id: bytes
     offset: int
     length: int
+    number: int
+
+    @property
+    def extent(self) -> int:
+        """``length`` and ``number`` in one 32-bit word, as directories and the index keep them."""
+        return self.length << _NUMBER_BITS | self.number
+
+    @classmethod
+    def of(cls, blob_id: bytes, offset: int, extent: int) -> "Entry":
+        """The reverse of ``extent``."""
+        return cls(blob_id, offset, *split_extent(extent))
+
+
+def split_extent(extent: int) -> tuple[int, int]:
+    """Length of a segment and number of a blob in it, from their common word."""
+    return extent >> _NUMBER_BITS, extent & (1 << _NUMBER_BITS) - 1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment's plain content: blobs of ``blob_size`` bytes, the last one perhaps shorter; 0: one blob."""
+
+    content: bytes
+    blob_size: int
+
+    def blobs(self, first: int, count: int = 1) -> memoryview:
+        """``count`` blobs from number ``first`` as one piece; empty or shorter when it has no such blobs."""
+        if not self.blob_size:
+            return memoryview(self.content if first == 0 else b"")
+        return memoryview(self.content)[first * self.blob_size : (first + count) * self.blob_size]
 
 
 def pack_name(pack: bytes) -> str:
@@ -61,12 +116,18 @@ def pack_id(name: str) -> bytes | None:
     return pack if len(pack) == PACK_ID_LENGTH and pack_name(pack) == name else None
 
 
-def compress(compressor: zstandard.ZstdCompressor, plain: Buffer) -> tuple[Encoding, bytes]:
-    """The content to store: compressed, or plain when compression saves less than 1/32."""
-    compressed = compressor.compress(plain)
-    if len(compressed) > len(plain) - len(plain) // 32:
-        return Encoding.PLAIN, bytes(plain)
-    return Encoding.ZSTD, compressed
+class BlobEncoder:
+    """Compresses segments. One per thread."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
+
+    def encode(self, plain: Buffer) -> tuple[Encoding, Buffer]:
+        """The content to store: compressed, or plain when compression saves less than 1/32."""
+        compressed = self._compressor.compress(plain)
+        if len(compressed) > len(plain) - len(plain) // 32:
+            return Encoding.PLAIN, plain
+        return Encoding.ZSTD, compressed
 
 
 class PackBuilder:
@@ -85,46 +146,50 @@ class PackBuilder:
         """Whether the pack has reached its size and should be written."""
         return self._used >= PACK_SIZE
 
-    def add(self, kind: BlobKind, blob_id: bytes, encoding: Encoding, content: bytes) -> None:
-        """Encrypt and append one blob."""
-        entry = Entry(blob_id, self._used, _FRAME.size + len(content) + TAG_LENGTH)
-        self.buffer[self._used : self._used + entry.length] = self._seal(kind, encoding, content)
-        self._used += entry.length
-        self.entries.append(entry)
+    def add(
+        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
+    ) -> None:
+        """Encrypt and append one segment. ``blob_size`` as in `Segment`."""
+        length = _FRAME.size + len(content) + TAG_LENGTH
+        self.buffer[self._used : self._used + length] = self._seal(kind, blob_size, encoding, content)
+        self.entries += [Entry(blob_id, self._used, length, number) for number, blob_id in enumerate(ids)]
+        self._used += length
 
     def finish(self) -> list[Buffer]:
         """The whole pack as parts to be written in this order."""
-        directory = b"".join(_ENTRY.pack(entry.id, entry.offset, entry.length) for entry in self.entries)
-        sealed = self._seal(BlobKind.DIRECTORY, Encoding.PLAIN, directory)
+        directory = b"".join(_ENTRY.pack(entry.id, entry.offset, entry.extent) for entry in self.entries)
+        sealed = self._seal(BlobKind.DIRECTORY, 0, Encoding.PLAIN, directory)
         return [memoryview(self.buffer)[: self._used], sealed, _TRAILER.pack(self._used)]
 
-    def _seal(self, kind: BlobKind, encoding: Encoding, content: bytes) -> bytes:
-        frame = _FRAME.pack(len(content) + TAG_LENGTH, kind, encoding)
+    def _seal(self, kind: BlobKind, blob_size: int, encoding: Encoding, content: Buffer) -> bytes:
+        frame = _FRAME.pack(len(content) + TAG_LENGTH, blob_size, kind, encoding)
         return frame + self._cipher.seal(self._used, frame, content)
 
 
 class BlobDecoder:
-    """Opens entries of packs: decrypts and decompresses. One per thread."""
+    """Opens segments: decrypts and decompresses. One per thread."""
 
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor()
 
-    def decode(self, cipher: ObjectCipher, kind: BlobKind, place: int, stored: bytes) -> bytes:
-        """The plain content of an entry that begins at ``place`` of its pack.
+    def decode(self, cipher: ObjectCipher, kind: BlobKind, place: int, stored: Buffer) -> Segment:
+        """The plain content of a segment that begins at ``place`` of its pack.
 
-        Raises ``VaultDataCorrupt``. The caller still compares the content with the blob's id.
+        Raises ``VaultDataCorrupt``. The caller still compares each blob with its id.
         """
         if len(stored) < _FRAME.size + TAG_LENGTH:
             raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
-        frame = stored[: _FRAME.size]
-        length, found, encoding = _FRAME.unpack(frame)
+        frame = bytes(stored[: _FRAME.size])
+        length, blob_size, found, encoding = _FRAME.unpack(frame)
         if length != len(stored) - _FRAME.size or found != kind:
             raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
         content = cipher.open(place, frame, stored[_FRAME.size :])
         if encoding == Encoding.PLAIN:
-            return content
+            return Segment(content, blob_size)
         try:
-            return self._decompressor.decompress(content)
+            if zstandard.frame_content_size(content) > SEGMENT_SIZE:
+                raise VaultDataCorrupt(f"{cipher.describe(place)} claims to be larger than a segment can be.")
+            return Segment(self._decompressor.decompress(content), blob_size)
         except zstandard.ZstdError as error:
             raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
 
@@ -142,4 +207,4 @@ def directory_range(trailer: bytes, size: int) -> tuple[int, int]:
 
 def parse_directory(content: bytes) -> list[Entry]:
     """The entries that a pack's decoded directory lists."""
-    return [Entry(*fields) for fields in _ENTRY.iter_unpack(content)]
+    return [Entry.of(*fields) for fields in _ENTRY.iter_unpack(content)]

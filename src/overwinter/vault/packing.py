@@ -14,6 +14,7 @@ from overwinter.vault.blobs import BlobStore, Pins
 from overwinter.vault.index import IndexTable, record
 from overwinter.vault.pack import PACK_ID_LENGTH, PACK_SIZE, Encoding, PackBuilder, pack_name
 from overwinter.vault.seal import BlobKind, ObjectKind
+from overwinter.vault.storage import Buffer
 
 #: Packs in memory: one being filled, the others being written.
 _BUFFERS = 3
@@ -56,12 +57,14 @@ class BlobWriter:
                 wanted.append(location is None)
         return wanted
 
-    def add(self, kind: BlobKind, blob_id: bytes, encoding: Encoding, content: bytes) -> None:
-        """Store a claimed blob. Raises what writing an earlier pack raised."""
+    def add(
+        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
+    ) -> None:
+        """Store claimed blobs as one segment. Raises what writing an earlier pack raised."""
         with self._filling:
             if self._builder is None:
                 self._builder = self._new_builder()
-            self._builder.add(kind, blob_id, encoding, content)
+            self._builder.add(kind, ids, blob_size, encoding, content)
             if self._builder.is_full:
                 self._close_pack()
 

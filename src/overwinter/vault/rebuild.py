@@ -47,5 +47,5 @@ def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
     if length <= 0:
         raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
     sealed = blobs.storage.get_range(stored.name, offset, length)
-    entries = parse_directory(BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed))
-    return [record(pack, entry) for entry in entries]
+    directory = BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed)
+    return [record(pack, entry) for entry in parse_directory(directory.content)]

@@ -61,11 +61,11 @@ class ObjectCipher:
         self._bound = header + vault_id.bytes + name.encode()
         self._aes = AESGCM(key)
 
-    def seal(self, place: int, bound: bytes, plain: bytes) -> bytes:
+    def seal(self, place: int, bound: bytes, plain: Buffer) -> bytes:
         """Encrypt ``plain``, bound to its place and to ``bound``; 16 bytes longer than ``plain``."""
         return self._aes.encrypt(place.to_bytes(12, "big"), plain, self._bound + bound)
 
-    def open(self, place: int, bound: bytes, sealed: bytes) -> bytes:
+    def open(self, place: int, bound: bytes, sealed: Buffer) -> bytes:
         """Decrypt what ``seal`` made for the same place. Raises ``VaultDataCorrupt``."""
         try:
             return self._aes.decrypt(place.to_bytes(12, "big"), sealed, self._bound + bound)

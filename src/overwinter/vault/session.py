@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
-import zstandard
-
 from overwinter.model.errors import AlreadyExists, VaultError
 from overwinter.model.extent import Extent
 from overwinter.vault.blobs import BlobStore, Pins
@@ -19,17 +17,15 @@ from overwinter.vault.diskmap import (
     encode_root,
 )
 from overwinter.vault.manifest import Manifest, manifest_object, open_manifest, seal_manifest
-from overwinter.vault.pack import compress
+from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, BlobEncoder
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.plan import Span, batches, spans
 from overwinter.vault.seal import BlobKind
+from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: What one worker reads at a time, in bytes.
-_BATCH_BYTES = 4 * 1024 * 1024
-
-#: zstd level. Compression is two thirds of the cost of a first backup; level 3 would double it for 4 % less.
-_LEVEL = 1
+#: What one worker reads at a time, in bytes: its new chunks become one segment.
+_BATCH_BYTES = SEGMENT_SIZE
 
 ReadDisk = Callable[[int, memoryview], None]
 Progress = Callable[[int], None]
@@ -52,6 +48,15 @@ class SessionStats:
 
 
 @dataclass(frozen=True)
+class _Chunk:
+    """A chunk that was read, and where it lies in the worker's buffer."""
+
+    id: bytes
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class _Stored:
     """What came of a batch: ids per span (null where the span reads as zeros), and its cost."""
 
@@ -64,7 +69,7 @@ class _Tools(threading.local):
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_BATCH_BYTES))
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
+        self.encoder = BlobEncoder()
 
 
 class Session:
@@ -190,52 +195,53 @@ class Session:
         """Read, hash, and store what is new; runs in a worker thread."""
         if self._cancelled is not None:
             self._cancelled()
-        chunks: list[tuple[bytes, memoryview]] = []
+        chunks: list[_Chunk] = []
         result: list[tuple[Span, bytes | None]] = []
-        free = self._tools.buffer
-        bytes_read = 0
+        buffer = self._tools.buffer
+        used = 0
         for span in batch:
             if span.zero:
                 result.append((span, None))
                 continue
             offset = span.first * self._chunk_size
-            length = min(span.count * self._chunk_size, size - offset)
-            view, free = free[:length], free[length:]
-            read(offset, view)
-            bytes_read += length
+            end = used + min(span.count * self._chunk_size, size - offset)
+            read(offset, buffer[used:end])
             ids = []
-            for begin in range(0, length, self._chunk_size):
-                plain = view[begin : begin + self._chunk_size]
-                chunk_id = self._blobs.keys.identity(BlobKind.CHUNK, plain)
-                if chunk_id == self._blobs.keys.zero_chunk(len(plain)):
-                    chunk_id = ZERO_ID
-                else:
-                    chunks.append((chunk_id, plain))
+            for begin in range(used, end, self._chunk_size):
+                chunk_id, stop = ZERO_ID, min(begin + self._chunk_size, end)
+                found = self._blobs.keys.identity(BlobKind.CHUNK, buffer[begin:stop])
+                if found != self._blobs.keys.zero_chunk(stop - begin):
+                    chunk_id = found
+                    chunks.append(_Chunk(chunk_id, begin, stop))
                 ids.append(chunk_id)
             result.append((span, b"".join(ids)))
-        new = self._store_new(chunks)
+            used = end
+        new = self._store_new(buffer, chunks)
         cost = SessionStats(
-            bytes_read=bytes_read,
-            bytes_new=sum(map(len, new)),
+            bytes_read=used,
+            bytes_new=sum(chunk.end - chunk.begin for chunk in new),
             chunks_new=len(new),
             chunks_reused=len(chunks) - len(new),
         )
         return _Stored(result, cost)
 
-    def _store_new(self, chunks: list[tuple[bytes, memoryview]]) -> list[memoryview]:
+    def _store_new(self, buffer: memoryview, chunks: list[_Chunk]) -> list[_Chunk]:
         """Store those chunks that the vault lacks; gives them."""
-        wanted = self._writer.claim([chunk_id for chunk_id, _ in chunks])
+        wanted = self._writer.claim([chunk.id for chunk in chunks])
         new = [chunk for chunk, want in zip(chunks, wanted, strict=True) if want]
-        for chunk_id, plain in new:
-            encoding, content = compress(self._tools.compressor, plain)
-            self._writer.add(BlobKind.CHUNK, chunk_id, encoding, content)
-        return [plain for _, plain in new]
+        for first in range(0, len(new), SEGMENT_BLOBS):
+            segment = new[first : first + SEGMENT_BLOBS]
+            # Only a disk's last chunk is shorter, and it comes last: the others are found by their number.
+            encoding, content = self._tools.encoder.encode(_joined(buffer, segment))
+            ids = [chunk.id for chunk in segment]
+            self._writer.add(BlobKind.CHUNK, ids, self._chunk_size, encoding, content)
+        return new
 
     def _store_page(self, page: bytes) -> bytes:
         page_id = self._blobs.keys.identity(BlobKind.PAGE, page)
         if self._writer.claim([page_id])[0]:
-            encoding, content = compress(self._tools.compressor, page)
-            self._writer.add(BlobKind.PAGE, page_id, encoding, content)
+            encoding, content = self._tools.encoder.encode(page)
+            self._writer.add(BlobKind.PAGE, [page_id], 0, encoding, content)
         return page_id
 
     def _count(self, cost: SessionStats) -> None:
@@ -249,3 +255,11 @@ class Session:
         )
         if self._progress is not None:
             self._progress(self._stats.bytes_read)
+
+
+def _joined(buffer: memoryview, chunks: list[_Chunk]) -> Buffer:
+    """The chunks one after another; without a copy when that is how they lie in the buffer."""
+    begin, end = chunks[0].begin, chunks[-1].end
+    if end - begin == sum(chunk.end - chunk.begin for chunk in chunks):
+        return buffer[begin:end]
+    return b"".join(buffer[chunk.begin : chunk.end] for chunk in chunks)
