@@ -97,8 +97,11 @@ def test_damage_names_disk_offset_and_object(tmp_path: Path) -> None:
         restore(vault, disk, "sda")
     with pytest.raises(VaultDataCorrupt, match="offset 4096"):
         vault.read_range(disk, 5000, 10)
+    vault = reopen(tmp_path)
     path.unlink()
     with pytest.raises(VaultObjectMissing, match=pack.name):
+        restore(vault, disk)
+    with pytest.raises(VaultObjectMissing, match="Disk vda: A page of the disk is missing"):
         restore(reopen(tmp_path), disk)
 
 

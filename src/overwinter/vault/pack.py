@@ -102,6 +102,11 @@ class Segment:
         return memoryview(self.content)[first * self.blob_size : (first + count) * self.blob_size]
 
 
+def is_small(size: int) -> bool:
+    """Whether a pack of ``size`` bytes is far from full."""
+    return size < PACK_SIZE // 4
+
+
 def pack_name(pack: bytes) -> str:
     """Object name of a pack, from its 8-byte id."""
     return f"packs/{pack[:1].hex()}/{pack.hex()}"
@@ -166,6 +171,16 @@ class PackBuilder:
         return frame + self._cipher.seal(self._used, frame, content)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A segment that is decrypted, but not decompressed."""
+
+    kind: BlobKind
+    blob_size: int
+    encoding: Encoding
+    content: bytes
+
+
 class BlobDecoder:
     """Opens segments: decrypts and decompresses. One per thread."""
 
@@ -173,25 +188,40 @@ class BlobDecoder:
         self._decompressor = zstandard.ZstdDecompressor()
 
     def decode(self, cipher: ObjectCipher, kind: BlobKind, place: int, stored: Buffer) -> Segment:
-        """The plain content of a segment that begins at ``place`` of its pack.
+        """The plain content of a segment of one kind that begins at ``place`` of its pack.
 
         Raises ``VaultDataCorrupt``. The caller still compares each blob with its id.
         """
-        if len(stored) < _FRAME.size + TAG_LENGTH:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
-        frame = bytes(stored[: _FRAME.size])
-        length, blob_size, found, encoding = _FRAME.unpack(frame)
-        if length != len(stored) - _FRAME.size or found != kind:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
-        content = cipher.open(place, frame, stored[_FRAME.size :])
-        if encoding == Encoding.PLAIN:
-            return Segment(content, blob_size)
+        opened = decrypt(cipher, place, stored)
+        if opened.kind != kind:
+            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: it is no {kind.name.lower()}.")
+        return self.decompress(cipher, place, opened)
+
+    def decompress(self, cipher: ObjectCipher, place: int, opened: Opened) -> Segment:
+        """The plain content of an opened segment. Raises ``VaultDataCorrupt``."""
+        if opened.encoding == Encoding.PLAIN:
+            return Segment(opened.content, opened.blob_size)
         try:
-            if zstandard.frame_content_size(content) > SEGMENT_SIZE:
+            if zstandard.frame_content_size(opened.content) > SEGMENT_SIZE:
                 raise VaultDataCorrupt(f"{cipher.describe(place)} claims to be larger than a segment can be.")
-            return Segment(self._decompressor.decompress(content), blob_size)
+            return Segment(self._decompressor.decompress(opened.content), opened.blob_size)
         except zstandard.ZstdError as error:
             raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
+
+
+def decrypt(cipher: ObjectCipher, place: int, stored: Buffer) -> Opened:
+    """Open a segment that begins at ``place`` of its pack. Raises ``VaultDataCorrupt``."""
+    if len(stored) < _FRAME.size + TAG_LENGTH:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
+    frame = bytes(stored[: _FRAME.size])
+    length, blob_size, kind, encoding = _FRAME.unpack(frame)
+    if length != len(stored) - _FRAME.size:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
+    content = cipher.open(place, frame, stored[_FRAME.size :])
+    try:
+        return Opened(BlobKind(kind), blob_size, Encoding(encoding), content)
+    except ValueError as error:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is of a kind nobody knows: {error}") from error
 
 
 def trailer_range(size: int) -> tuple[int, int]:

@@ -21,18 +21,16 @@ from overwinter.vault.store import unlocked
 def rebuild_index(url: str, key: KeySource) -> int:
     """Write the index anew from the packs' own directories; gives the number of blobs found.
 
-    No session may be open. The old index is removed only when the new one is durable. Raises as
+    The old index is removed only when the new one is durable. Raises as
     ``open_vault``, and ``VaultDataCorrupt`` when a pack's directory cannot be read; nothing was removed then.
     """
     blobs, _ = unlocked(open_storage(url), url, key, os.urandom)
     old = [stored.name for stored in blobs.storage.list("index/")]
     for stored in blobs.storage.list("packs/"):
         blobs.index.add(IndexTable.of(_records(blobs, stored)))
-    with blobs.publishing:
-        for table in blobs.index.tables:
-            blobs.write_index(table)
-        blobs.storage.delete(old)
-    return sum(map(len, blobs.index.tables))
+    blobs.rewrite_index()
+    blobs.storage.delete(old)
+    return len(blobs.index)
 
 
 def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:

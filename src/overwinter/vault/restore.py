@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from overwinter.model.errors import VaultDataCorrupt
+from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
 from overwinter.vault.index import Location
@@ -151,8 +151,10 @@ def _end(place: Location) -> int:
 def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDisk, target: str) -> int:
     """Fetch, verify and write a group of chunks; gives the bytes written. Runs in a worker thread."""
     begin, end, pack = group[0].place.offset, _end(group[-1].place), group[0].place.pack
-    with _naming(f"Disk {target}, offset {group[0].number * disk.chunk_size}"):
+    try:
         stored = memoryview(blobs.storage.get_range(pack_name(pack), begin, end - begin))
+    except VaultObjectMissing:
+        return _fetch_anew(blobs, disk, group, write, target)
     written = 0
     for offset, chunks in groupby(group, key=lambda chunk: chunk.place.offset):
         wanted = list(chunks)
@@ -168,6 +170,18 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
             content = segment.blobs(run[0].place.number, len(run))
             write(run[0].number * disk.chunk_size, content)
             written += len(content)
+    return written
+
+
+def _fetch_anew(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDisk, target: str) -> int:
+    """Fetch chunks one by one whose pack a collection has just replaced."""
+    written = 0
+    for chunk in group:
+        with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):
+            content = blobs.read(BlobKind.CHUNK, chunk.id)
+            _check_length(disk, chunk.number, content)
+        write(chunk.number * disk.chunk_size, memoryview(content))
+        written += len(content)
     return written
 
 

@@ -1,13 +1,14 @@
 """A session: the disks of one backup on their way into the vault, ended by a manifest or by nothing."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from overwinter.model.errors import AlreadyExists, VaultError
+from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing, VaultSessionEnded
 from overwinter.model.extent import Extent
-from overwinter.vault.blobs import BlobStore, Pins
+from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import (
     ZERO_ID,
     DiskMap,
@@ -16,10 +17,11 @@ from overwinter.vault.diskmap import (
     decode_root,
     encode_root,
 )
-from overwinter.vault.manifest import Manifest, manifest_object, open_manifest, seal_manifest
+from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
 from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, BlobEncoder
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.plan import Span, batches, spans
+from overwinter.vault.points import each_manifest
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
@@ -78,17 +80,20 @@ class Session:
     def __init__(
         self,
         blobs: BlobStore,
-        pins: Pins,
+        point_id: str,
+        commit_name: str,
+        unreliable: Collection[bytes],
         chunk_size: int,
         progress: Progress | None,
         cancelled: CheckCancelled | None,
     ) -> None:
         self._blobs = blobs
-        self._pins = pins
+        self._point_id = point_id
+        self._commit_name = commit_name
         self._chunk_size = chunk_size
         self._progress = progress
         self._cancelled = cancelled
-        self._writer = BlobWriter(blobs, pins)
+        self._writer = BlobWriter(blobs, unreliable)
         self._tools = _Tools()
         self._stats = SessionStats()
         self._failed = False
@@ -113,7 +118,8 @@ class Session:
         from an offset; it is called from several threads, for whole chunks clipped at the disk's end, which
         may reach beyond an extent.
 
-        Raises ``ValueError`` for wrong extents or a parent of another size, and whatever ``read``,
+        Raises ``ValueError`` for wrong extents or a parent of another size, ``VaultObjectMissing`` when the
+        parent is no disk of a recovery point (its blobs may be deleted any time), and whatever ``read``,
         ``cancelled`` and the storage raise.
         """
         with self._failing_for_good():
@@ -129,19 +135,27 @@ class Session:
         """Make everything stored so far durable, then the recovery point itself: from here on it exists.
 
         Committing the same manifest again is no error (a job that died right after its commit runs again).
-        Raises ``AlreadyExists`` when another recovery point has this id, and ``VaultError`` when anything in
-        this session failed before.
+        Raises ``AlreadyExists`` when another recovery point has this id, ``VaultSessionEnded`` when a
+        collection took this process for dead, and ``VaultError`` when anything in this session failed before.
         """
+        if manifest.point_id != self._point_id:
+            raise ValueError(f"this session is for point {self._point_id}, not {manifest.point_id}")
         with self._failing_for_good():
             self._writer.finish()
         for disk in manifest.disks:
             self._blobs.locate(BlobKind.PAGE, disk.map.root)
-        name = manifest_object(self._blobs.keys, manifest.point_id)
-        stored = seal_manifest(self._blobs.keys, self._blobs.random, manifest)
+        name = self._commit_name
+        stored = seal_manifest(self._blobs.keys, self._blobs.random, name, manifest)
         try:
             self._blobs.storage.put(name, [stored])
-        except AlreadyExists:
-            if open_manifest(self._blobs.keys, name, self._blobs.storage.get(name)) != manifest:
+        except AlreadyExists as error:
+            found = open_manifest(self._blobs.keys, name, self._blobs.storage.get(name))
+            if found is None:
+                raise VaultSessionEnded(
+                    "A collection of garbage took this backup for dead and ended it. Nothing was committed; "
+                    "run it again."
+                ) from error
+            if found != manifest:
                 raise
         self._stats = replace(self._stats, bytes_stored=self._stats.bytes_stored + len(stored))
 
@@ -184,9 +198,16 @@ class Session:
             return None
         if (parent.size, parent.chunk_size) != (size, self._chunk_size):
             raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
-        with self._blobs.lock:
-            self._pins.maps.add(parent)
+        if parent.root not in self._roots:
+            raise VaultObjectMissing(f"The recovery point that disk {target} builds upon is gone.")
         return decode_root(self._load_page(parent.root), size, self._chunk_size)
+
+    @cached_property
+    def _roots(self) -> frozenset[bytes]:
+        """Maps of the points there were when this session became visible: collections wait for its end."""
+        return frozenset(
+            disk.map.root for _, manifest in each_manifest(self._blobs) for disk in manifest.disks
+        )
 
     def _load_page(self, page_id: bytes) -> bytes:
         return self._blobs.read(BlobKind.PAGE, page_id)
