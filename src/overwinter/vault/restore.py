@@ -12,6 +12,7 @@ from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
 from overwinter.vault.index import Location
+from overwinter.vault.memory import keep_freed_memory
 from overwinter.vault.pack import pack_name
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
@@ -59,6 +60,7 @@ def restore_disk(
             cancelled()
         return _fetch(blobs, disk, group, write, target)
 
+    keep_freed_memory()
     done = 0
     results = ordered_map(fetch, _groups(_wanted(blobs, disk, target)), worker_count())
     with closing(results):  # nothing is written after a failure is reported
