@@ -13,8 +13,8 @@ from overwinter.vault.pack import (
     parse_directory,
     trailer_range,
 )
-from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectKind
-from overwinter.vault.storage import StoredObject, open_storage
+from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectKind, Random
+from overwinter.vault.storage import Storage, StoredObject, open_storage
 from overwinter.vault.store import unlocked
 
 
@@ -24,7 +24,12 @@ def rebuild_index(url: str, key: KeySource) -> int:
     The old index is removed only when the new one is durable. Raises as
     ``open_vault``, and ``VaultDataCorrupt`` when a pack's directory cannot be read; nothing was removed then.
     """
-    blobs, _ = unlocked(open_storage(url), url, key, os.urandom)
+    return rebuild_index_on(open_storage(url), url, key)
+
+
+def rebuild_index_on(storage: Storage, url: str, key: KeySource, random: Random = os.urandom) -> int:
+    """``rebuild_index`` on an open storage; ``url`` is for messages."""
+    blobs, _ = unlocked(storage, url, key, random)
     old = [stored.name for stored in blobs.storage.list("index/")]
     for stored in blobs.storage.list("packs/"):
         blobs.index.add(IndexTable.of(_records(blobs, stored)))

@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from overwinter.model.errors import (
     VaultObjectMissing,
     VaultStorageFull,
 )
+from overwinter.vault.file_operations import DirectoryEntry, FileOperations, SystemFiles
 
 Buffer = bytes | bytearray | memoryview
 
@@ -59,7 +60,10 @@ class Storage(Protocol):
         """
 
     def list(self, prefix: str) -> list[StoredObject]:
-        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name."""
+        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name.
+
+        What it tells is durable, also when the process that stored it died before it knew.
+        """
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove objects, durably; a name that is not there is no error."""
@@ -75,45 +79,40 @@ class LocalStorage:
     taken), and its directory is synced. Directories are synced when entries are added or removed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, files: FileOperations | None = None) -> None:
         self._root = root
+        self._files = files or SystemFiles()
         self._lock = threading.Lock()
         self._counter = 0
         self._writing: set[str] = set()
+        self._durable: set[Path] = set()
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
         target = self._root / name
         with _storage_errors(name), self._temporary_file() as temporary:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = self._files.create(temporary)
             try:
                 for part in parts:
-                    _write_all(descriptor, part)
-                os.fsync(descriptor)
+                    self._write_all(descriptor, part)
+                self._files.sync(descriptor)
             finally:
-                os.close(descriptor)
-            _make_directory(target.parent)
-            target.hardlink_to(temporary)
-            _sync_directory(target.parent)
+                self._files.close(descriptor)
+            self._make_directory(target.parent)
+            try:
+                self._files.link(temporary, target)
+            finally:  # also when the name is taken: who learns that relies on it
+                self._files.sync_directory(target.parent)
 
     def get(self, name: str) -> bytes:
         """See ``Storage.get``."""
         with _storage_errors(name):
-            return (self._root / name).read_bytes()
+            return self._files.read(self._root / name)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """See ``Storage.get_range``."""
         with _storage_errors(name):
-            descriptor = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                data = os.pread(descriptor, length, offset)
-                while 0 < len(data) < length:
-                    more = os.pread(descriptor, length - len(data), offset + len(data))
-                    if not more:
-                        break
-                    data += more
-            finally:
-                os.close(descriptor)
+            data = self._files.read_range(self._root / name, offset, length)
         if len(data) != length:
             raise VaultDataCorrupt(f"Vault object {name} is shorter than it must be: it was truncated.")
         return data
@@ -121,11 +120,7 @@ class LocalStorage:
     def list(self, prefix: str) -> list[StoredObject]:
         """See ``Storage.list``."""
         with _storage_errors(prefix):
-            found = [
-                StoredObject(str(path.relative_to(self._root)), path.stat().st_size)
-                for path in (self._root / prefix).rglob("*")
-                if path.is_file()
-            ]
+            found = list(self._objects(self._root / prefix))
         return sorted(
             (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
@@ -136,21 +131,21 @@ class LocalStorage:
         directories = set()
         for name in names:
             path = self._root / name
-            with _storage_errors(name):
-                path.unlink(missing_ok=True)
+            with _storage_errors(name), suppress(FileNotFoundError):
+                self._files.unlink(path)
             directories.add(path.parent)
         for directory in sorted(directories):
-            with _storage_errors(str(directory)):
-                if directory.is_dir():
-                    _sync_directory(directory)
+            with _storage_errors(str(directory)), suppress(FileNotFoundError):
+                self._files.sync_directory(directory)
 
     def discard_unfinished(self) -> None:
         """See ``Storage.discard_unfinished``."""
         with self._lock, _storage_errors(UNFINISHED):
             directory = self._root / UNFINISHED
-            for path in directory.iterdir() if directory.is_dir() else ():
-                if path.name not in self._writing:
-                    path.unlink(missing_ok=True)
+            for entry in self._entries(directory):
+                if entry.name not in self._writing:
+                    with suppress(FileNotFoundError):
+                        self._files.unlink(directory / entry.name)
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
@@ -161,12 +156,69 @@ class LocalStorage:
             self._writing.add(name)
         path = self._root / UNFINISHED / name
         try:
-            _make_directory(path.parent)
+            self._make_directory(path.parent)
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._files.unlink(path)
             with self._lock:
                 self._writing.discard(name)
+
+    def _objects(self, directory: Path) -> Iterator[StoredObject]:
+        """Every file below a directory.
+
+        A name may be there and not be durable: of a process that died before it synced the directory.
+        """
+        entries = self._entries(directory)
+        with suppress(FileNotFoundError):
+            self._files.sync_directory(directory)
+        for entry in entries:
+            path = directory / entry.name
+            if entry.size is None:
+                yield from self._objects(path)
+            else:
+                yield StoredObject(str(path.relative_to(self._root)), entry.size)
+
+    def _entries(self, directory: Path) -> Sequence[DirectoryEntry]:
+        """What a directory holds; nothing where there is none."""
+        try:
+            return self._files.entries(directory)
+        except FileNotFoundError:
+            return ()
+
+    def _write_all(self, descriptor: int, data: Buffer) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._files.write(descriptor, view) :]
+
+    def _make_directory(self, path: Path) -> None:
+        """Make a directory and its missing parents, each name durable.
+
+        A directory of the vault that is there already may be of a process that died before its name was
+        durable, so each is synced once.
+        """
+        within = self._root in path.parents
+        try:
+            self._files.make_directory(path)
+        except FileExistsError:
+            if path in self._durable or not (within or path == self._root):
+                return
+        except FileNotFoundError:
+            self._make_directory(path.parent)
+            with suppress(FileExistsError):
+                self._files.make_directory(path)
+        if within:
+            self._make_directory(path.parent)
+        self._sync_name(path)
+        self._durable.add(path)
+
+    def _sync_name(self, path: Path) -> None:
+        """Make the name of a directory durable; the vault's own may lie where only somebody else may."""
+        try:
+            self._files.sync_directory(path.parent)
+        except PermissionError:
+            if path != self._root:
+                raise
 
 
 def open_storage(url: str) -> Storage:
@@ -196,26 +248,3 @@ def _storage_errors(name: str) -> Iterator[None]:
                 "The vault's storage is full; nothing was lost. Free space there, then run the job again."
             ) from error
         raise VaultError(f"The vault's storage failed at {name}: {error}") from error
-
-
-def _write_all(descriptor: int, data: Buffer) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _make_directory(path: Path) -> None:
-    """Make a directory and its missing parents, each entry durable."""
-    if path.is_dir():
-        return
-    _make_directory(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

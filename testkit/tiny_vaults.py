@@ -1,0 +1,198 @@
+"""Vaults of a few KiB, made in milliseconds: the only place where the proofs of the vault call the store.
+
+Within ``in_order`` the store works in the caller's thread, with tiny packs, so that thousands of crashes can
+be tried, and the same seed gives the same calls of the storage in the same order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TypeVar
+from unittest.mock import patch
+from uuid import UUID
+
+from overwinter.model.extent import Extent
+from overwinter.model.point import Consistency
+from overwinter.model.protection import KeyKind
+from overwinter.vault import KeySource, Manifest, ManifestDisk, Session, VaultStore
+from overwinter.vault.keys import unlock
+from overwinter.vault.storage import Storage
+from overwinter.vault.store import create_vault_on, open_vault_on
+
+CHUNK = 4096
+VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
+VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
+
+#: The disks of one recovery point.
+Disks = tuple[bytes, ...]
+
+#: Kept small: what a session fills before it writes, and how often it writes the index.
+_SMALL = {
+    "overwinter.vault.pack.PACK_SIZE": 12 * 1024,
+    "overwinter.vault.packing.PACK_SIZE": 12 * 1024,
+    "overwinter.vault.packing.PACKS_PER_INDEX": 2,
+    "overwinter.vault.session._BATCH_BYTES": 128 * 1024,
+    "overwinter.vault.collect._MOST_INDEX_OBJECTS": 6,
+}
+
+_URL = "file:///vault"
+
+Result = TypeVar("Result")
+
+
+class _CallersThread(Executor):
+    """Does everything at once in the thread that asks."""
+
+    def __init__(self, max_workers: int = 1, thread_name_prefix: str = "") -> None: ...
+
+    def submit(
+        self, function: Callable[..., Result], /, *arguments: object, **named: object
+    ) -> Future[Result]:
+        """The future of a call that is already done."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except BaseException as error:  # noqa: BLE001 (whoever asks for the result gets it)
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Small packs, and no thread but the caller's."""
+    with ExitStack() as stack:
+        for place, value in _SMALL.items():
+            stack.enter_context(patch(place, value))
+        for module in ("packing", "workers"):
+            stack.enter_context(patch(f"overwinter.vault.{module}.ThreadPoolExecutor", _CallersThread))
+        yield
+
+
+def key(number: int = 0) -> KeySource:
+    """A key without the cost of a passphrase."""
+    return KeySource(KeyKind.KEY_FILE, bytes([number]) * 32)
+
+
+def create(storage: Storage, random: Random) -> VaultStore:
+    """A new vault that ``key()`` opens."""
+    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes)
+
+
+def reopen(storage: Storage, random: Random, source: KeySource | None = None) -> VaultStore:
+    """Open a vault with ``key()`` or another key."""
+    return open_vault_on(storage, _URL, source or key(), random.randbytes)
+
+
+def add_key(storage: Storage, random: Random, source: KeySource) -> None:
+    """Let another key open the vault, too."""
+    vault_id, data_key = unlock(key(), _wraps(storage), storage.get)
+    storage.put(f"keys/{random.randbytes(8).hex()}", [source.wrap(data_key, vault_id, random.randbytes)])
+
+
+def remove_key(storage: Storage, source: KeySource) -> None:
+    """Let a key open the vault no longer."""
+    storage.delete([name for name in _wraps(storage) if source.unwrap(name, storage.get(name)) is not None])
+
+
+@contextmanager
+def session(vault: VaultStore, point: str) -> Iterator[Session]:
+    """A session that adds the point."""
+    with vault.session() as opened:
+        yield opened
+
+
+def back_up(
+    vault: VaultStore, point: str, disks: Disks, parent: tuple[Manifest, Disks] | None = None
+) -> Manifest:
+    """Add a recovery point; with ``parent`` only what differs from it is read."""
+    with session(vault, point) as opened:
+        manifest = transfer(opened, point, disks, parent)
+        opened.commit(manifest)
+    return manifest
+
+
+def transfer(
+    opened: Session, point: str, disks: Disks, parent: tuple[Manifest, Disks] | None = None
+) -> Manifest:
+    """Store the disks of a point; gives the manifest that would commit it."""
+    stored = []
+    for number, disk in enumerate(disks):
+        target = f"vd{chr(97 + number)}"
+        below = None if parent is None else parent[0].disks[number].map
+        extents = [Extent(0, len(disk))] if parent is None else changes(parent[1][number], disk)
+        disk_map = opened.store_disk(target, len(disk), extents, _reader(disk), below)
+        stored.append(ManifestDisk(target, number - 1, len(disk), "raw", None, disk_map))
+    return Manifest(
+        point_id=point,
+        vm_uuid=VM_ID,
+        vm_name="mail",
+        created=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=int(point)),
+        consistency=Consistency.CRASH,
+        disks=tuple(stored),
+        domain_xml="<domain/>",
+    )
+
+
+def changes(before: bytes, after: bytes) -> list[Extent]:
+    """Where two contents of one disk differ."""
+    return [
+        Extent(offset, min(CHUNK, len(after) - offset))
+        for offset in range(0, len(after), CHUNK)
+        if before[offset : offset + CHUNK] != after[offset : offset + CHUNK]
+    ]
+
+
+def read(vault: VaultStore, manifest: Manifest) -> Disks:
+    """The disks of a point as restored."""
+    disks = []
+    for disk in manifest.disks:
+        content = bytearray(disk.size)
+
+        def write(offset: int, data: bytes, to: bytearray = content) -> None:
+            to[offset : offset + len(data)] = data
+
+        vault.restore_disk(disk.map, write, target=disk.target)
+        disks.append(bytes(content))
+    return tuple(disks)
+
+
+def some_disks(random: Random, chunks: Sequence[int] = (4, 2)) -> Disks:
+    """New disks: text, noise, holes, and an end that is no whole chunk."""
+    return tuple(
+        b"".join(_some_chunk(random) for _ in range(count)) + random.randbytes(100 * number)
+        for number, count in enumerate(chunks)
+    )
+
+
+def changed(random: Random, disks: Disks) -> Disks:
+    """The disks after some writes of the guest."""
+    result = []
+    for disk in disks:
+        content = bytearray(disk)
+        for _ in range(random.randrange(3)):
+            at = random.randrange(len(content) // CHUNK) * CHUNK
+            content[at : at + CHUNK] = _some_chunk(random)
+        result.append(bytes(content))
+    return tuple(result)
+
+
+def _some_chunk(random: Random) -> bytes:
+    kind = random.random()
+    if kind < 0.2:
+        return bytes(CHUNK)
+    if kind < 0.5:
+        return (random.randbytes(6).hex().encode() * CHUNK)[:CHUNK]
+    return random.randbytes(CHUNK)
+
+
+def _reader(disk: bytes) -> Callable[[int, memoryview], None]:
+    def fill(offset: int, buffer: memoryview) -> None:
+        buffer[:] = disk[offset : offset + len(buffer)]
+
+    return fill
+
+
+def _wraps(storage: Storage) -> list[str]:
+    return [stored.name for stored in storage.list("keys/")]

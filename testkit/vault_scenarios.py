@@ -1,0 +1,198 @@
+"""What is done to a vault while every change is recorded: each scenario prepares a vault, then acts on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from overwinter.model.errors import VaultError
+from overwinter.vault import KeySource, Manifest, VaultStore
+from overwinter.vault.rebuild import rebuild_index_on
+from overwinter.vault.storage import Storage
+from testkit import tiny_vaults
+from testkit.tiny_vaults import Disks
+from testkit.vault_promises import Ledger
+
+
+class World:
+    """One vault, whoever works with it, and what it has promised. ``place`` is the length of its history."""
+
+    def __init__(self, storage: Storage, place: Callable[[], int], random: Random) -> None:
+        self.storage = storage
+        self.random = random
+        self.points: Ledger[Disks] = Ledger(place)
+        self.keys: Ledger[KeySource] = Ledger(place)
+        self._vault: VaultStore | None = None
+        self._committed: dict[str, tuple[Manifest, Disks]] = {}
+        self._tried: tuple[str, Disks] | None = None
+
+    def continued(self, storage: Storage, place: Callable[[], int], random: Random) -> "World":
+        """The same vault on a storage of equal content, whose history begins now."""
+        world = World(storage, place, random)
+        world.points.take_over(self.points)
+        world.keys.take_over(self.keys)
+        world._committed = dict(self._committed)
+        return world
+
+    @property
+    def vault(self) -> VaultStore:
+        """The open vault."""
+        if self._vault is None:
+            self._vault = tiny_vaults.reopen(self.storage, self.random)
+        return self._vault
+
+    def create(self) -> None:
+        """Make the vault."""
+        with self.keys.making("first", tiny_vaults.key()):
+            self._vault = tiny_vaults.create(self.storage, self.random)
+
+    def back_up(self, point: str, parent: str | None = None) -> None:
+        """Add a point of two disks, built upon another or of new disks."""
+        if parent is None:
+            self._add(point, tiny_vaults.some_disks(self.random))
+        else:
+            disks = tiny_vaults.changed(self.random, self._committed[parent][1])
+            self._add(point, disks, self._committed[parent])
+
+    def die(self) -> None:
+        """The process that worked here is gone; the next call is of another one."""
+        self._vault = None
+
+    def succeed(self) -> None:
+        """What follows a failure: the backup that failed runs again, from its begin; without one, a new one.
+
+        A vault whose making failed is made anew.
+        """
+        if not self.keys.names:
+            try:
+                self._vault = tiny_vaults.reopen(self.storage, self.random)
+            except VaultError:
+                self.create()
+        self._add(*(self._tried or ("700", tiny_vaults.some_disks(self.random))))
+
+    def begin_and_give_up(self) -> None:
+        """A session that stores disks and never commits."""
+        with tiny_vaults.session(self.vault, "800") as opened:
+            tiny_vaults.transfer(opened, "800", tiny_vaults.some_disks(self.random))
+            opened.flush()
+
+    def collect_beside_backup(self, point: str, parent: str) -> None:
+        """Collection while a session has stored all and not committed."""
+        disks = tiny_vaults.changed(self.random, self._committed[parent][1])
+        self._add(point, disks, self._committed[parent], before_commit=self.collect)
+
+    def delete(self, point: str) -> None:
+        """Delete a point."""
+        with self.points.removing(point):
+            self.vault.delete_manifest(point)
+
+    def collect(self) -> None:
+        """Free what no point needs."""
+        self.vault.collect()
+
+    def rebuild_index(self) -> None:
+        """Make the index anew; no session is open."""
+        self._vault = None
+        rebuild_index_on(self.storage, "file:///vault", tiny_vaults.key(), self.random.randbytes)
+
+    def add_key(self, number: int) -> None:
+        """Let one more key open the vault."""
+        source = tiny_vaults.key(number)
+        with self.keys.making(f"key {number}", source):
+            tiny_vaults.add_key(self.storage, self.random, source)
+
+    def remove_key(self, number: int) -> None:
+        """Let a key open the vault no longer."""
+        with self.keys.removing(f"key {number}"):
+            tiny_vaults.remove_key(self.storage, tiny_vaults.key(number))
+
+    def _add(
+        self,
+        point: str,
+        disks: Disks,
+        parent: tuple[Manifest, Disks] | None = None,
+        before_commit: Callable[[], None] | None = None,
+    ) -> None:
+        self._tried = point, disks
+        with self.points.making(point, disks), tiny_vaults.session(self.vault, point) as opened:
+            manifest = tiny_vaults.transfer(opened, point, disks, parent)
+            if before_commit is not None:
+                opened.flush()
+                before_commit()
+            opened.commit(manifest)
+        self._committed[point] = manifest, disks
+        self._tried = None
+
+
+Action = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A vault is made by ``prepare``; what ``act`` does to it is recorded."""
+
+    name: str
+    prepare: Action
+    act: Action
+
+
+def _nothing(_world: World) -> None: ...
+
+
+def _create(world: World) -> None:
+    world.create()
+    world.back_up("1")
+
+
+def _some_points(world: World) -> None:
+    world.create()
+    world.back_up("1")
+    world.back_up("2", parent="1")
+    world.back_up("3")
+
+
+def _backups(world: World) -> None:
+    world.back_up("4")
+    world.back_up("5", parent="4")
+
+
+def _deletion(world: World) -> None:
+    world.delete("1")
+    world.delete("3")
+
+
+def _points_and_garbage(world: World) -> None:
+    _some_points(world)
+    world.begin_and_give_up()
+    world.delete("3")
+    world.delete("1")
+
+
+def _delete_and_collect(world: World) -> None:
+    world.delete("1")
+    world.delete("3")
+    world.collect()
+    world.back_up("4", parent="2")
+    world.delete("2")
+    world.collect()
+
+
+def _collect_beside_backup(world: World) -> None:
+    world.collect_beside_backup("4", parent="2")
+
+
+def _keys(world: World) -> None:
+    world.add_key(1)
+    world.add_key(2)
+    world.remove_key(1)
+
+
+SCENARIOS = (
+    Scenario("create", _nothing, _create),
+    Scenario("backups", _some_points, _backups),
+    Scenario("deletion", _some_points, _deletion),
+    Scenario("collection", _points_and_garbage, World.collect),
+    Scenario("deletion and collection", _some_points, _delete_and_collect),
+    Scenario("collection beside a backup", _points_and_garbage, _collect_beside_backup),
+    Scenario("index rebuilt", _points_and_garbage, World.rebuild_index),
+    Scenario("keys", _some_points, _keys),
+)
