@@ -29,7 +29,7 @@ def back_up(store: VaultStore, point: str, parent: str | None, chain: list[str])
     known = None if parent is None else store.manifest(parent).disks[0].map
     with (
         open_frozen([ImageLayer(path, DiskFormat.QCOW2) for path in chain]) as disk,
-        store.session() as session,
+        store.session(point) as session,
     ):
         disk_map = session.store_disk(
             target=_TARGET,

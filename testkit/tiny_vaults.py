@@ -4,6 +4,7 @@ Within ``in_order`` the store works in the caller's thread, with tiny packs, so 
 be tried, and the same seed gives the same calls of the storage in the same order.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -17,8 +18,10 @@ from overwinter.model.extent import Extent
 from overwinter.model.point import Consistency
 from overwinter.model.protection import KeyKind
 from overwinter.vault import KeySource, Manifest, ManifestDisk, Session, VaultStore
+from overwinter.vault.announcements import Timing
 from overwinter.vault.keys import unlock
-from overwinter.vault.storage import Storage
+from overwinter.vault.presence import Presence
+from overwinter.vault.storage import Buffer, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
 
 CHUNK = 4096
@@ -28,16 +31,31 @@ VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
 #: The disks of one recovery point.
 Disks = tuple[bytes, ...]
 
-#: Kept small: what a session fills before it writes, and how often it writes the index.
+#: Kept small: what a session fills before it writes, how often it writes the index, and parts of that.
 _SMALL = {
     "overwinter.vault.pack.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACKS_PER_INDEX": 2,
-    "overwinter.vault.session._BATCH_BYTES": 128 * 1024,
+    "overwinter.vault.session._BATCH_BYTES": 3 * 4096,
     "overwinter.vault.collect._MOST_INDEX_OBJECTS": 6,
+    "overwinter.vault.index.SHARDS": 2,
+    "overwinter.vault.table.SHARDS": 2,
+    "overwinter.vault.table._SHARD_SHIFT": 63,
 }
 
 _URL = "file:///vault"
+
+#: The time of all that happens.
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+#: The one machine that all processes run on.
+_MACHINE = "here"
+
+#: The numbers of the processes that are alive: who is, the test decides. Number 0 always is.
+_ALIVE = {0}
+
+#: Whether other machines live is seen at once.
+_TIMING = Timing(beat=1e6, patience=0, poll=0)
 
 Result = TypeVar("Result")
 
@@ -59,12 +77,33 @@ class _CallersThread(Executor):
         return future
 
 
+class _NoThreads:
+    """What the store's announcements take from ``threading``; their signs of life are not given."""
+
+    Event = threading.Event
+
+    class Thread:
+        """A thread that does nothing."""
+
+        def __init__(self, **_arguments: object) -> None: ...
+
+        def start(self) -> None:
+            """Begin and end."""
+
+        def is_alive(self) -> bool:
+            """No."""
+            return False
+
+
 @contextmanager
 def in_order() -> Iterator[None]:
-    """Small packs, and no thread but the caller's."""
+    """Small packs, no thread but the caller's, and no process alive but those that are said to be."""
     with ExitStack() as stack:
+        stack.enter_context(patch("overwinter.vault.presence._started", _started))
+        stack.enter_context(patch("overwinter.vault.presence._machine", lambda: _MACHINE))
         for place, value in _SMALL.items():
             stack.enter_context(patch(place, value))
+        stack.enter_context(patch("overwinter.vault.announcements.threading", _NoThreads))
         for module in ("packing", "workers"):
             stack.enter_context(patch(f"overwinter.vault.{module}.ThreadPoolExecutor", _CallersThread))
         yield
@@ -75,14 +114,26 @@ def key(number: int = 0) -> KeySource:
     return KeySource(KeyKind.KEY_FILE, bytes([number]) * 32)
 
 
-def create(storage: Storage, random: Random) -> VaultStore:
-    """A new vault that ``key()`` opens."""
-    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes)
+@contextmanager
+def alive(process: int) -> Iterator[None]:
+    """A process lives for the length of the block."""
+    _ALIVE.add(process)
+    try:
+        yield
+    finally:
+        _ALIVE.remove(process)
 
 
-def reopen(storage: Storage, random: Random, source: KeySource | None = None) -> VaultStore:
-    """Open a vault with ``key()`` or another key."""
-    return open_vault_on(storage, _URL, source or key(), random.randbytes)
+def create(storage: Storage, random: Random, process: int = 0) -> VaultStore:
+    """A new vault that ``key()`` opens, open in a process."""
+    return create_vault_on(
+        storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, _presence(process), _TIMING
+    )
+
+
+def reopen(storage: Storage, random: Random, source: KeySource | None = None, process: int = 0) -> VaultStore:
+    """Open a vault with ``key()`` or another key in a process."""
+    return open_vault_on(storage, _URL, source or key(), random.randbytes, _presence(process), _TIMING)
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:
@@ -99,7 +150,7 @@ def remove_key(storage: Storage, source: KeySource) -> None:
 @contextmanager
 def session(vault: VaultStore, point: str) -> Iterator[Session]:
     """A session that adds the point."""
-    with vault.session() as opened:
+    with vault.session(point) as opened:
         yield opened
 
 
@@ -150,7 +201,7 @@ def read(vault: VaultStore, manifest: Manifest) -> Disks:
     for disk in manifest.disks:
         content = bytearray(disk.size)
 
-        def write(offset: int, data: bytes, to: bytearray = content) -> None:
+        def write(offset: int, data: Buffer, to: bytearray = content) -> None:
             to[offset : offset + len(data)] = data
 
         vault.restore_disk(disk.map, write, target=disk.target)
@@ -176,6 +227,14 @@ def changed(random: Random, disks: Disks) -> Disks:
             content[at : at + CHUNK] = _some_chunk(random)
         result.append(bytes(content))
     return tuple(result)
+
+
+def _presence(process: int) -> Presence:
+    return Presence(_MACHINE, process, process)
+
+
+def _started(process: int) -> int | None:
+    return process if process in _ALIVE else None
 
 
 def _some_chunk(random: Random) -> bytes:

@@ -5,18 +5,26 @@ swapped, copied and put back to what they were. ``flips`` changes every byte.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import permutations
 from random import Random
 
-from overwinter.model.errors import OverwinterError
+from overwinter.model.errors import OverwinterError, VaultPointLocked
 from overwinter.vault import Manifest, VaultStore
 from overwinter.vault.rebuild import rebuild_index_on
-from overwinter.vault.seal import HEADER_LENGTH
 from testkit.memory_storage import MemoryStorage
-from testkit.tiny_vaults import CHUNK, Disks, back_up, create, key, read, reopen
+from testkit.tiny_vaults import CHUNK, NOW, Disks, back_up, create, key, read, reopen, session
 from testkit.vault_check import NEXT_POINT, BrokenPromise, PointLost, WrongData
+
+#: The point of ``small_vault`` that must not be deleted.
+LOCKED = "2"
+
+#: A process that is no more.
+_DEAD = 1
+
+_DAYS = timedelta(days=14)
 
 #: Lengths to which objects are cut: within the header, at its end, within what follows.
 _CUTS = (0, 1, 8, 39, 40, 41, 60)
@@ -52,7 +60,7 @@ class Damage:
 
 
 def small_vault(seed: int) -> Subject:
-    """Two points of two disks, and what is left of two that were deleted, in as few bytes as can be."""
+    """Points of two disks, one of them locked, deleted points, dead sessions, in as few bytes as can be."""
     random = Random(seed)
     storage = MemoryStorage()
     vault = create(storage, random)
@@ -69,12 +77,16 @@ def small_vault(seed: int) -> Subject:
     back_up(vault, "2", second, (manifest, first))
     back_up(vault, "3", third)
     back_up(vault, "4", fourth)
-    before = dict(storage.objects)
-    vault.delete_manifest("1")
-    vault.delete_manifest("4")
-    vault.collect()
-    former = {name: content for name, content in before.items() if name not in storage.objects}
-    return Subject(dict(storage.objects), {"2": second, "3": third}, former, {"1": first, "4": fourth})
+    vault.lock_point(LOCKED, NOW + _DAYS)
+    vault.delete_point("1", now=NOW, until=NOW + _DAYS)
+    with session(reopen(storage, random, process=_DEAD), "5"):
+        before = dict(storage.objects)
+        vault.delete_point("4", now=NOW)
+        vault.collect(now=NOW)
+    with session(reopen(storage, random, process=_DEAD), "6"):
+        objects = dict(storage.objects)
+    former = {name: content for name, content in before.items() if name not in objects}
+    return Subject(objects, {"2": second, "3": third}, former, {"1": first, "4": fourth})
 
 
 class Examiner:
@@ -95,9 +107,11 @@ class Examiner:
                 back_up(vault, NEXT_POINT, again)
                 if damage.authentic:
                     readable[NEXT_POINT] = again
+                else:
+                    self._must_be_locked(vault, seen)
             self._must_read(storage, readable, damage)
             with seen.expected():
-                vault.collect()
+                vault.collect(now=NOW)
             self._must_read(storage, readable, damage)
         return seen.any
 
@@ -105,19 +119,15 @@ class Examiner:
         """Change each byte by ``mask`` and read what depends on it; gives whether that was noticed."""
         for name, content in self._subject.objects.items():
             storage = MemoryStorage(self._subject.objects)
-            vault = reopen(storage, Random(1))
             for place in range(len(content)):
                 changed = bytearray(content)
                 changed[place] ^= mask
                 storage.objects[name] = bytes(changed)
                 seen = _Errors(Damage(f"byte {place} of {name} changed", storage.objects, (name,)))
                 with seen.expected():
-                    # Behind its header a pack is read anew each time; all else an open store may remember.
-                    if not name.startswith("packs/") or place < HEADER_LENGTH:
-                        vault = reopen(storage, Random(1))
-                    self._read(vault, seen)
+                    self._read(reopen(storage, Random(1)), seen)
                     if not seen.any:
-                        self._read_by_new_index(seen)
+                        self._read_by_new_index(seen) if name.startswith("packs/") else self._work(seen)
                 yield seen.any
 
     def _read(self, vault: VaultStore, seen: "_Errors") -> dict[str, Disks]:
@@ -132,9 +142,9 @@ class Examiner:
         return readable
 
     def _manifests(self, vault: VaultStore, seen: "_Errors") -> list[Manifest]:
-        """The points as listed or, when they cannot be listed, each for itself."""
+        """The points as listed, deleted ones too, or, when they cannot be listed, each for itself."""
         with seen.expected():
-            listed = vault.manifests()
+            listed = [*vault.manifests(), *(point.manifest for point in vault.deleted_points())]
             missing = self._subject.points.keys() - {manifest.point_id for manifest in listed}
             if not missing <= seen.damage.hidden:
                 raise PointLost(f"{seen.damage.what}: points {missing} are not listed, without an error")
@@ -144,6 +154,20 @@ class Examiner:
             with seen.expected():
                 single.append(vault.manifest(point))
         return single
+
+    def _work(self, seen: "_Errors") -> None:
+        """Do what needs the objects that writers steer each other by."""
+        storage = MemoryStorage(seen.damage.objects)
+        vault = reopen(storage, Random(3))
+        self._must_be_locked(vault, seen)
+        with seen.expected():
+            vault.collect(now=NOW)
+        self._must_read(storage, self._subject.points, seen.damage)
+
+    def _must_be_locked(self, vault: VaultStore, seen: "_Errors") -> None:
+        with seen.expected(), suppress(VaultPointLocked):
+            vault.delete_point(LOCKED, now=NOW)
+            raise PointLost(f"{seen.damage.what}: the lock of point {LOCKED} does not hold")
 
     def _read_by_new_index(self, seen: "_Errors") -> None:
         storage = MemoryStorage(seen.damage.objects)
@@ -200,16 +224,16 @@ def damages(subject: Subject, seed: int) -> Iterator[Damage]:
         yield Damage(f"{other} in the place of {name}", {**objects, name: objects[other]}, (name,))
 
 
-def losses(subject: Subject, *, authentic: bool) -> Iterator[Damage]:
-    """Objects removed, and former ones put back; ``authentic`` as in ``Damage``."""
+def losses(subject: Subject) -> Iterator[Damage]:
+    """Objects removed, and former ones put back."""
     objects = subject.objects
     for name in objects:
         others = {other: content for other, content in objects.items() if other != name}
         hidden = frozenset(subject.points) if name.startswith("manifests/") else frozenset[str]()
-        yield Damage(f"{name} removed", others, hidden=hidden, authentic=authentic)
+        yield Damage(f"{name} removed", others, hidden=hidden, authentic=True)
     for name, content in subject.former.items():
-        yield Damage(f"{name} put back", {**objects, name: content}, authentic=authentic)
-    yield Damage("all that was removed put back", {**objects, **subject.former}, authentic=authentic)
+        yield Damage(f"{name} put back", {**objects, name: content}, authentic=True)
+    yield Damage("all that was removed put back", {**objects, **subject.former}, authentic=True)
 
 
 def _like(name: str, random: Random) -> str:

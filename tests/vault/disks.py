@@ -10,20 +10,25 @@ from overwinter.model.extent import Extent
 from overwinter.model.point import Consistency
 from overwinter.model.protection import KeyKind
 from overwinter.vault import DiskMap, KeySource, Manifest, ManifestDisk, VaultStore
+from overwinter.vault.presence import Presence
 from overwinter.vault.storage import LocalStorage, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
 
 CHUNK = 4096
 VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+#: A process that is no more: who writes as it leaves what a dead process leaves.
+DEAD = Presence(Presence.here().machine, pid=0x7FFFFFFF, started=1)
 VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
 
 
-def new_vault(directory: Path, storage: Storage | None = None) -> VaultStore:
-    return create_vault_on(storage or LocalStorage(directory), str(directory), key(), VAULT_ID, CHUNK)
+def new_vault(directory: Path, storage: Storage | None = None, chunk_size: int = CHUNK) -> VaultStore:
+    return create_vault_on(storage or LocalStorage(directory), str(directory), key(), VAULT_ID, chunk_size)
 
 
-def reopen(directory: Path, storage: Storage | None = None) -> VaultStore:
-    return open_vault_on(storage or LocalStorage(directory), str(directory), key())
+def reopen(directory: Path, storage: Storage | None = None, presence: Presence | None = None) -> VaultStore:
+    return open_vault_on(storage or LocalStorage(directory), str(directory), key(), presence=presence)
 
 
 def key() -> KeySource:
@@ -51,7 +56,7 @@ def back_up(
     parent: DiskMap | None = None,
 ) -> DiskMap:
     """One recovery point of one disk; the whole disk is read where no extents are given."""
-    with vault.session() as session:
+    with vault.session(point) as session:
         whole = [Extent(0, len(disk))] if extents is None else extents
         stored = session.store_disk("vda", len(disk), whole, read_from(disk), parent)
         session.commit(manifest(point, stored))

@@ -11,7 +11,7 @@ from overwinter.model.extent import Extent
 from overwinter.vault import VaultStore, packing, rebuild_index
 from overwinter.vault.pack import PACK_SIZE
 from overwinter.vault.storage import LocalStorage
-from tests.vault.disks import back_up, key, new_vault, noise, read_from, reopen, restore
+from tests.vault.disks import DEAD, NOW, back_up, key, new_vault, noise, read_from, reopen, restore
 from tests.vault.faults import Died, DyingStorage
 
 MIB = 1024 * 1024
@@ -23,8 +23,9 @@ SECOND = FIRST[:PART] + noise(2, 2 * PART)
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packs of 64 KiB, so that a small disk makes many."""
+    """Packs and segments of 64 KiB, so that a small disk makes many."""
     monkeypatch.setattr("overwinter.vault.pack.PACK_SIZE", SMALL)
+    monkeypatch.setattr("overwinter.vault.session._BATCH_BYTES", SMALL)
 
 
 def points(vault: VaultStore) -> dict[str, bytes]:
@@ -38,7 +39,7 @@ def crashes(base: Path, work: Path, action: Callable[[VaultStore], object]) -> i
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(base, work)
         try:
-            action(reopen(work, DyingStorage(work, steps)))
+            action(reopen(work, DyingStorage(work, steps), DEAD))
         except Died:
             check_after_crash(work)
             steps += 1
@@ -53,8 +54,8 @@ def check_after_crash(work: Path) -> None:
     assert {"1": FIRST}.items() <= found.items() or "1" not in found
     assert all(disk in (FIRST, SECOND) for disk in found.values())
     back_up(vault, "9", SECOND)
-    after = vault.collect()
-    assert vault.collect().packs_removed == 0
+    after = vault.collect(now=NOW)
+    assert vault.collect(now=NOW).packs_removed == 0
     assert points(reopen(work)) == {**found, "9": SECOND}
     assert after.packs_kept == len(LocalStorage(work).list("packs/"))
     rebuild_index(f"file://{work}", key())
@@ -95,8 +96,8 @@ def test_delete_and_collect(tmp_path: Path) -> None:
     back_up(vault, "2", SECOND)
 
     def action(vault: VaultStore) -> None:
-        vault.delete_manifest("1")
-        vault.collect()
+        vault.delete_point("1", now=NOW)
+        vault.collect(now=NOW)
 
     assert crashes(tmp_path / "base", tmp_path / "work", action) >= 8
 
@@ -105,12 +106,12 @@ def test_a_transfer_that_died_late_stores_little_twice(tmp_path: Path) -> None:
     disk = noise(5, 4 * MIB)
     new_vault(tmp_path / "base")
     shutil.copytree(tmp_path / "base", tmp_path / "whole")
-    with reopen(tmp_path / "whole").session() as session:
+    with reopen(tmp_path / "whole").session("1") as session:
         session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
     objects = len(LocalStorage(tmp_path / "whole").list(""))
     with pytest.raises(Died):
-        back_up(reopen(tmp_path / "base", DyingStorage(tmp_path / "base", objects - 8)), "1", disk)
-    with reopen(tmp_path / "base").session() as session:
+        back_up(reopen(tmp_path / "base", DyingStorage(tmp_path / "base", objects - 8), DEAD), "1", disk)
+    with reopen(tmp_path / "base").session("1") as session:
         session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
         lost = (packing.PACKS_PER_INDEX + 8) * SMALL
         assert session.stats.bytes_new <= lost < len(disk) / 4

@@ -21,7 +21,7 @@ def subject() -> Iterator[Subject]:
 
 
 def test_every_flipped_byte_is_noticed(subject: Subject) -> None:
-    """By who reads the points or, where only a new index would need the byte, by who makes that."""
+    """By who reads points, or by who needs the byte: for a new index, or to collect or delete."""
     noticed = Counter(Examiner(subject).flips(0x10))
     assert noticed == {True: sum(map(len, subject.objects.values()))}
 
@@ -29,20 +29,14 @@ def test_every_flipped_byte_is_noticed(subject: Subject) -> None:
 def test_objects_cut_lengthened_copied_and_swapped(subject: Subject) -> None:
     examiner = Examiner(subject)
     noticed = Counter(examiner.examine(damage) for damage in damages(subject, 1))
-    assert noticed[True] > 200
-    assert noticed[False] < 20  # copies and longer packs: what is read is all there
+    assert noticed[True] > 400
+    assert noticed[False] < 20  # copies, and packs with another end: what is read is all there
 
 
 def test_objects_removed_and_put_back(subject: Subject) -> None:
+    """And a point that is added then is whole: it does not rely on what was lost."""
     examiner = Examiner(subject)
-    for damage in losses(subject, authentic=False):
-        examiner.examine(damage)
-
-
-@pytest.mark.xfail(raises=BrokenPromise, reason="index records of packs that have gone are believed")
-def test_a_new_point_does_not_rely_on_what_was_lost(subject: Subject) -> None:
-    examiner = Examiner(subject)
-    for damage in losses(subject, authentic=True):
+    for damage in losses(subject):
         examiner.examine(damage)
 
 
@@ -69,6 +63,9 @@ def test_damage_names_disk_offset_and_object(tmp_path: Path) -> None:
         restore(vault, disk, "sda")
     with pytest.raises(VaultDataCorrupt, match="offset 4096"):
         vault.read_range(disk, 5000, 10)
+    vault = reopen(tmp_path)
     path.unlink()
     with pytest.raises(VaultObjectMissing, match=pack.name):
+        restore(vault, disk)
+    with pytest.raises(VaultObjectMissing, match="Disk vda: A page of the disk is missing"):
         restore(reopen(tmp_path), disk)

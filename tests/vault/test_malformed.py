@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from overwinter.model.errors import VaultDataCorrupt, VaultError
+from overwinter.model.errors import OverwinterError, VaultDataCorrupt, VaultError
 from overwinter.vault import DiskMap, Manifest, VaultStore
 from overwinter.vault.diskmap import decode_page, decode_root, encode_page, encode_root
 from overwinter.vault.manifest import manifest_object, open_manifest, seal_manifest
@@ -18,10 +18,11 @@ from overwinter.vault.pack import BlobDecoder, Encoding, pack_name
 from overwinter.vault.rebuild import rebuild_index_on
 from overwinter.vault.seal import BlobKind, ObjectKind, VaultKeys, open_object, seal_object
 from testkit.memory_storage import MemoryStorage
-from testkit.tiny_vaults import CHUNK, VAULT_ID, back_up, create, in_order, key, read, reopen, some_disks
+from testkit.tiny_vaults import CHUNK, NOW, VAULT_ID, back_up, create, in_order, key, read, reopen, some_disks
 
-DATA_KEY = bytes(range(32))
-KEYS = VaultKeys(DATA_KEY, VAULT_ID)
+#: The keys of a vault that is made with ``Random(1)``: its data key is what it drew first.
+KEYS = VaultKeys(Random(1).randbytes(32), VAULT_ID)
+NAME = manifest_object(KEYS, "1", 0)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -74,14 +75,14 @@ def read_rightly(storage: MemoryStorage, disks: tuple[bytes, ...]) -> None:
 # --- packs ------------------------------------------------------------------------------------------------
 
 
-def entry(kind: int, encoding: int, content: bytes) -> bytes:
-    frame = struct.pack(">IBBxx", len(content) + 16, kind, encoding)
+def segment(kind: int, encoding: int, content: bytes) -> bytes:
+    frame = struct.pack(">IIBBxx", len(content) + 16, 0, kind, encoding)
     return frame + KEYS.new_cipher(ObjectKind.PACK, "packs/00/00", new_bytes).seal(40, frame, content)
 
 
 def decode(stored: bytes) -> bytes:
     cipher = KEYS.new_cipher(ObjectKind.PACK, "packs/00/00", new_bytes)
-    return BlobDecoder().decode(cipher, BlobKind.CHUNK, 40, stored)
+    return BlobDecoder().decode(cipher, BlobKind.CHUNK, 40, stored).content
 
 
 #: The head of a zstd frame that says it has 32 TiB of content.
@@ -94,10 +95,10 @@ HUGE = b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 1 << 45) + b"\x01\x00\x00"
 @example(kind=1, encoding=1, content=HUGE, packed=False)
 @example(kind=1, encoding=7, content=b"1", packed=True)
 @example(kind=1, encoding=1, content=bytes(1 << 23), packed=True)
-def test_entries(kind: int, encoding: int, content: bytes, packed: bool) -> None:
+def test_segments(kind: int, encoding: int, content: bytes, packed: bool) -> None:
     stored = zstandard.ZstdCompressor().compress(content) if packed else content
     try:
-        plain = decode(entry(kind, encoding, stored))
+        plain = decode(segment(kind, encoding, stored))
     except VaultDataCorrupt as error:
         assert "packs/00/00" in error.message
         return
@@ -111,10 +112,9 @@ def test_directories_and_trailers(directory: bytes, trailer: bytes, right: bool)
     with in_order():
         storage = MemoryStorage()
         create(storage, Random(1))
-        keys = keys_of(storage)
         name = pack_name(bytes(8))
-        cipher = keys.new_cipher(ObjectKind.PACK, name, new_bytes)
-        frame = struct.pack(">IBBxx", len(directory) + 16, BlobKind.DIRECTORY, 0)
+        cipher = KEYS.new_cipher(ObjectKind.PACK, name, new_bytes)
+        frame = struct.pack(">IIBBxx", len(directory) + 16, 0, BlobKind.DIRECTORY, 0)
         end = struct.pack(">I", 40) if right else trailer
         storage.put(name, [cipher.header, frame, cipher.seal(40, frame, directory), end])
         try:
@@ -126,11 +126,6 @@ def test_directories_and_trailers(directory: bytes, trailer: bytes, right: bool)
         assert found <= len(directory) // 40
 
 
-def keys_of(storage: MemoryStorage) -> VaultKeys:
-    """The keys of a vault that ``create`` made with ``Random(1)``: its data key is what it drew first."""
-    return VaultKeys(Random(1).randbytes(32), VAULT_ID)
-
-
 # --- index objects ----------------------------------------------------------------------------------------
 
 
@@ -139,16 +134,15 @@ def test_index_records_that_lie(data: st.DataObject) -> None:
     """Records that name other packs, places or lengths: right data, or an error."""
     with in_order():
         storage, disks = small_vault()
-        keys = keys_of(storage)
         for name in [stored.name for stored in storage.list("index/")]:
-            records = bytearray(open_object(keys, ObjectKind.INDEX, name, storage.get(name)))
+            records = bytearray(open_object(KEYS, ObjectKind.INDEX, name, storage.get(name)))
             for _ in range(data.draw(st.integers(1, 4))):
                 at = data.draw(st.integers(0, len(records) - 1))
                 piece = data.draw(st.binary(min_size=1, max_size=8))
                 records[at : at + len(piece)] = piece
-            cut = data.draw(st.sampled_from([0, 0, 1, 28, 48]))
+            cut = data.draw(st.sampled_from([0, 0, 1, 28, 32]))
             content = bytes(records[: len(records) - cut])
-            storage.objects[name] = seal_object(keys.new_cipher(ObjectKind.INDEX, name, new_bytes), content)
+            storage.objects[name] = seal_object(KEYS.new_cipher(ObjectKind.INDEX, name, new_bytes), content)
         read_rightly(storage, disks)
 
 
@@ -169,7 +163,7 @@ def test_maps_of_any_pages(data: st.DataObject) -> None:
     with in_order():
         storage, _ = small_vault()
         vault = reopen(storage, Random(2))
-        with vault.session() as opened:
+        with vault.session("2") as opened:
             known = [bytes(32), data.draw(st.binary(min_size=32, max_size=32))]
             for _ in range(data.draw(st.integers(0, 3))):
                 ids = b"".join(data.draw(st.lists(st.sampled_from(known), max_size=3)))
@@ -189,6 +183,62 @@ def test_maps_of_any_pages(data: st.DataObject) -> None:
                 work()
 
 
+# --- objects that writers steer each other by -------------------------------------------------------------
+
+DELETED = NAME.replace("manifests/", "deleted/")
+LOCK = NAME.replace("manifests/", "locks/") + "-0011223344556677"
+STEERING = {
+    "sessions/0011223344556677": ObjectKind.SESSION,
+    "collections/00000002": ObjectKind.COLLECTION,
+    "collections/00000002.doomed": ObjectKind.COLLECTION,
+    "collections/00000002.waits": ObjectKind.COLLECTION,
+    "collections/00000002.end": ObjectKind.COLLECTION,
+    DELETED: ObjectKind.MARK,
+    LOCK: ObjectKind.MARK,
+}
+FIELDS = ["presence", "commit", "owner", "packs", "marked", "sessions", "commits", "until", "machine", "pid"]
+LISTS = st.lists(st.sampled_from(["", "00" * 8, "zz", "manifests/1"]) | ODD, max_size=2)
+
+
+@given(
+    objects=st.dictionaries(
+        st.sampled_from(sorted(STEERING)),
+        st.dictionaries(st.sampled_from(FIELDS), LISTS | ODD) | ODD,
+        min_size=1,
+    )
+)
+@example(objects={"collections/00000002": {"owner": ""}, "collections/00000002.end": {"packs": ["zz"]}})
+@example(
+    objects={
+        "collections/00000002": {"owner": ""},
+        "collections/00000002.doomed": {"packs": [], "marked": []},
+        "collections/00000002.waits": {"sessions": ["1"], "commits": []},
+    }
+)
+@example(objects={"sessions/0011223344556677": {"presence": {"machine": "", "pid": 1e999, "started": 0}}})
+@example(objects={DELETED: {"until": "2026-01-01"}})
+def test_steering_objects(objects: dict[str, object]) -> None:
+    """What is read is right; whatever else is asked for is done, or refused with an error of the house."""
+    with in_order():
+        storage, disks = small_vault()
+        for name, value in objects.items():
+            cipher = KEYS.new_cipher(STEERING[name], name, new_bytes)
+            storage.objects[name] = seal_object(cipher, json.dumps(value).encode())
+        vault = reopen(storage, Random(2))
+        assert read(vault, vault.manifest("1")) == disks
+        for work in (
+            lambda: vault.manifests(),
+            lambda: vault.deleted_points(),
+            lambda: back_up(vault, "2", disks),
+            lambda: vault.collect(now=NOW),
+            lambda: vault.undelete_point("1", now=NOW),
+            lambda: vault.lock_point("1", NOW),
+            lambda: vault.delete_point("1", now=NOW),
+        ):
+            with suppress(OverwinterError):
+                work()
+
+
 # --- manifests and config ---------------------------------------------------------------------------------
 
 
@@ -196,17 +246,16 @@ def document() -> dict[str, object]:
     """A right manifest as JSON."""
     with in_order():
         storage, _ = small_vault()
-        sealed = seal_manifest(KEYS, new_bytes, reopen(storage, Random(2)).manifest("1"))
-    plain = open_object(KEYS, ObjectKind.MANIFEST, manifest_object(KEYS, "1"), sealed)
+        sealed = seal_manifest(KEYS, new_bytes, NAME, reopen(storage, Random(2)).manifest("1"))
+    plain = open_object(KEYS, ObjectKind.MANIFEST, NAME, sealed)
     found = json.loads(zstandard.ZstdDecompressor().decompress(plain))
     assert isinstance(found, dict)
     return found
 
 
-def open_document(text: bytes) -> Manifest:
-    name = manifest_object(KEYS, "1")
-    cipher = KEYS.new_cipher(ObjectKind.MANIFEST, name, new_bytes)
-    return open_manifest(KEYS, name, seal_object(cipher, zstandard.ZstdCompressor().compress(text)))
+def open_document(text: bytes) -> Manifest | None:
+    cipher = KEYS.new_cipher(ObjectKind.MANIFEST, NAME, new_bytes)
+    return open_manifest(KEYS, NAME, seal_object(cipher, zstandard.ZstdCompressor().compress(text)))
 
 
 DOCUMENT = document()
@@ -229,8 +278,9 @@ def test_manifests_with_odd_fields(data: st.DataObject) -> None:
     try:
         manifest = open_document(json.dumps(changed).encode())
     except VaultError as error:
-        assert manifest_object(KEYS, "1") in error.message
+        assert NAME in error.message
         return
+    assert manifest is not None
     assert manifest.created.tzinfo is not None
     for disk in manifest.disks:
         assert disk.size == disk.map.size >= 0
@@ -241,7 +291,7 @@ def test_manifests_with_odd_fields(data: st.DataObject) -> None:
     "text", [b"", b"[" * 100_000, b"\xff\xfe{", b'{"version": ' + b"1" * 5000 + b"}", b"1"]
 )
 def test_what_is_no_manifest(text: bytes) -> None:
-    with pytest.raises(VaultDataCorrupt, match=manifest_object(KEYS, "1")):
+    with pytest.raises(VaultDataCorrupt, match=NAME):
         open_document(text)
 
 
@@ -250,7 +300,7 @@ def test_what_is_no_manifest(text: bytes) -> None:
 def test_configs(config: object) -> None:
     with in_order():
         storage, _ = small_vault()
-        cipher = keys_of(storage).new_cipher(ObjectKind.CONFIG, "config", new_bytes)
+        cipher = KEYS.new_cipher(ObjectKind.CONFIG, "config", new_bytes)
         storage.objects["config"] = seal_object(cipher, json.dumps(config).encode())
         try:
             vault = reopen(storage, Random(2))

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from overwinter.model.extent import Extent
 from overwinter.vault import DiskMap, rebuild_index
-from tests.vault.disks import CHUNK, key, manifest, new_vault, noise, read_from, reopen, restore
+from tests.vault.disks import CHUNK, NOW, key, manifest, new_vault, noise, read_from, reopen, restore
 
 #: Sizes on both sides of one map page (512 chunks), one not of whole chunks.
 SIZES = [3 * CHUNK + 100, 700 * CHUNK]
@@ -72,7 +72,7 @@ class VaultMachine(RuleBasedStateMachine):
     def back_up(self, incremental: bool, committed: bool) -> None:
         self.count += 1
         point = str(self.count)
-        with self.vault.session() as session:
+        with self.vault.session(point) as session:
             stored = []
             for number, disk in enumerate(self.disks):
                 parent, extents = None, [Extent(0, len(disk.content))]
@@ -92,13 +92,13 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         point = data.draw(st.sampled_from(sorted(self.points)))
-        self.vault.delete_manifest(point)
+        self.vault.delete_point(point, now=NOW)
         del self.points[point]
 
     @rule()
     def collect(self) -> None:
-        self.vault.collect()
-        assert self.vault.collect().packs_removed == 0
+        self.vault.collect(now=NOW)
+        assert self.vault.collect(now=NOW).packs_removed == 0
 
     @rule(rebuild=st.booleans())
     def reopen(self, rebuild: bool) -> None:

@@ -15,7 +15,7 @@ from overwinter.model.errors import (
     VaultStorageFull,
 )
 from overwinter.vault.storage import LocalStorage, StoredObject, open_storage
-from tests.vault.disks import back_up, new_vault, noise, reopen, restore
+from tests.vault.disks import NOW, back_up, new_vault, noise, reopen, restore
 
 MIB = 1024 * 1024
 
@@ -72,7 +72,7 @@ def test_a_full_storage_is_said_and_leaves_the_vault_whole(small_file_system: Pa
     disk = noise(2, 120 * MIB)  # more packs than the session has buffers for
     with pytest.raises(VaultStorageFull, match="full"):
         back_up(vault, "2", disk)
-    vault.collect()
+    vault.collect(now=NOW)
     vault = reopen(small_file_system)
     assert [point.point_id for point in vault.manifests()] == ["1"]
     assert restore(vault, kept) == noise(1, MIB)

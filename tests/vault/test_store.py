@@ -19,6 +19,7 @@ from overwinter.vault import KeySource, create_vault, open_vault
 from overwinter.vault.storage import LocalStorage
 from tests.vault.disks import (
     CHUNK,
+    NOW,
     VAULT_ID,
     back_up,
     manifest,
@@ -44,7 +45,7 @@ def test_a_disk_of_any_size_comes_back(tmp_path: Path, size: int) -> None:
 def test_an_empty_disk_and_a_disk_of_zeros_store_no_chunk(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
     for size in (0, 3 * MIB + 17):
-        with vault.session() as session:
+        with vault.session(str(size)) as session:
             stored = session.store_disk("vda", size, [Extent(0, size)], read_from(bytes(size)))
             session.commit(manifest(str(size), stored))
             assert session.stats.chunks_new == 0
@@ -54,7 +55,7 @@ def test_an_empty_disk_and_a_disk_of_zeros_store_no_chunk(tmp_path: Path) -> Non
 def test_equal_data_is_stored_once(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
     disk = noise(1, 2 * MIB)
-    with vault.session() as session:
+    with vault.session("1") as session:
         first = session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
         twice = session.store_disk("vdb", 2 * len(disk), [Extent(0, 2 * len(disk))], read_from(disk + disk))
         session.commit(manifest("1", first, twice))
@@ -63,7 +64,7 @@ def test_equal_data_is_stored_once(tmp_path: Path) -> None:
     assert (stats.chunks_new, stats.chunks_reused) == (512, 1024)
     held = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert len(disk) < stats.bytes_stored < held < len(disk) * 1.05
-    with reopen(tmp_path).session() as session:
+    with reopen(tmp_path).session("2") as session:
         again = session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
         session.commit(manifest("2", again))
         assert again == first
@@ -79,7 +80,7 @@ def test_an_increment_reads_and_stores_what_changed(tmp_path: Path) -> None:
     disk[MIB + 100 : MIB + 200] = noise(2, 100)
     disk[5 * MIB :] = bytes(3 * MIB)
     changes = [Extent(MIB + 100, 100), Extent(5 * MIB, 3 * MIB, zero=True)]
-    with vault.session() as session:
+    with vault.session("2") as session:
         child = session.store_disk("vda", len(disk), changes, read_from(disk), parent)
         session.commit(manifest("2", child))
         assert session.stats.bytes_read == CHUNK
@@ -116,7 +117,7 @@ def test_ranges_are_read_like_the_disk(tmp_path: Path) -> None:
 
 def test_a_manifest_keeps_everything(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
-    with vault.session() as session:
+    with vault.session("7") as session:
         stored = session.store_disk("vda", MIB, [Extent(0, MIB)], read_from(noise(1, MIB)))
         written = manifest("7", stored, nvram=noise(3, 5000))
         session.commit(written)
@@ -138,8 +139,8 @@ def test_points_are_listed_by_age_and_deleted_for_good(tmp_path: Path) -> None:
     for point in ("3", "1", "2"):
         back_up(vault, point, noise(int(point), MIB))
     assert [found.point_id for found in vault.manifests()] == ["1", "2", "3"]
-    vault.delete_manifest("2")
-    vault.delete_manifest("2")
+    vault.delete_point("2", now=NOW)
+    vault.delete_point("2", now=NOW)
     assert [found.point_id for found in reopen(tmp_path).manifests()] == ["1", "3"]
     with pytest.raises(NotFound):
         vault.manifest("2")
@@ -147,7 +148,7 @@ def test_points_are_listed_by_age_and_deleted_for_good(tmp_path: Path) -> None:
 
 def test_a_session_that_is_not_committed_leaves_no_point(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
-    with vault.session() as session:
+    with vault.session("1") as session:
         session.store_disk("vda", MIB, [Extent(0, MIB)], read_from(noise(1, MIB)))
     assert reopen(tmp_path).manifests() == []
 
@@ -155,7 +156,7 @@ def test_a_session_that_is_not_committed_leaves_no_point(tmp_path: Path) -> None
 def test_a_manifest_of_a_map_that_the_vault_lacks_is_refused(tmp_path: Path) -> None:
     other = back_up(new_vault(tmp_path / "other"), "1", noise(1, MIB))
     vault = new_vault(tmp_path / "vault")
-    with vault.session() as session, pytest.raises(VaultObjectMissing):
+    with vault.session("1") as session, pytest.raises(VaultObjectMissing):
         session.commit(manifest("1", other))
     assert vault.manifests() == []
 
@@ -164,7 +165,7 @@ def test_progress_counts_what_is_read_and_written(tmp_path: Path) -> None:
     vault = new_vault(tmp_path)
     disk = noise(1, 10 * MIB)
     seen: list[int] = []
-    with vault.session(progress=seen.append) as session:
+    with vault.session("1", progress=seen.append) as session:
         stored = session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
         session.commit(manifest("1", stored))
     assert seen == sorted(seen)
@@ -184,7 +185,7 @@ def test_a_cancelled_job_stops(tmp_path: Path) -> None:
 
     vault = new_vault(tmp_path)
     disk = noise(1, 32 * MIB)
-    with pytest.raises(JobCancelled), vault.session(cancelled=cancelled) as session:
+    with pytest.raises(JobCancelled), vault.session("1", cancelled=cancelled) as session:
         session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))
     stored = back_up(vault, "1", disk)
     calls.release()
@@ -197,7 +198,7 @@ def test_what_the_reader_raises_ends_the_session(tmp_path: Path) -> None:
         raise VaultError(f"no disk at {offset}")
 
     vault = new_vault(tmp_path)
-    with pytest.raises(VaultError, match="no disk"), vault.session() as session:
+    with pytest.raises(VaultError, match="no disk"), vault.session("1") as session:
         session.store_disk("vda", MIB, [Extent(0, MIB)], read)
 
 
@@ -208,7 +209,7 @@ def test_a_session_that_failed_cannot_be_committed(tmp_path: Path) -> None:
         buffer[:] = noise(offset, len(buffer))
 
     vault = new_vault(tmp_path)
-    with vault.session() as session:
+    with vault.session("1") as session:
         kept = session.store_disk("vda", MIB, [Extent(0, MIB)], read_from(noise(1, MIB)))
         with pytest.raises(VaultError, match="disk gone"):
             session.store_disk("vdb", 16 * MIB, [Extent(0, 16 * MIB)], read)

@@ -94,8 +94,8 @@ def delete_data(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> No
     for point in recovery_points:
         check()
         if point.manifest is not None:
-            store.delete_manifest(point.manifest)
-    store.collect()
+            store.delete_point(point.manifest, now=runtime.clock())
+    store.collect(now=runtime.clock())
     with runtime.catalog.transaction() as tx:
         job_table.set_properties(tx, job_id, {"recovery_points": len(recovery_points)})
         items.delete(tx, item.id)

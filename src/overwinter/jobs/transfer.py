@@ -123,7 +123,7 @@ def _store(
     warnings: list[JobError] = []
     disks: list[ManifestDisk] = []
     incremental = True
-    with store.session(progress=reporter.reach, cancelled=reporter.check) as session:
+    with store.session(str(point.id), reporter.reach, reporter.check) as session:
         for source in sources:
             disk_map, full, warning = _store_disk(session, source)
             warnings += warning

@@ -250,6 +250,25 @@ class VaultStorageFull(VaultError):
     code = "VaultStorageFull"
 
 
+class VaultSessionEnded(VaultError):
+    """A collection took this writer for dead and ended its session; nothing was committed."""
+
+    code = "VaultSessionEnded"
+
+
+class VaultCollectionInProgress(VaultError):
+    """Another process is collecting garbage in this vault; nothing was changed."""
+
+    code = "VaultCollectionInProgress"
+
+
+class VaultPointLocked(VaultError):
+    """The recovery point may not be deleted before its date."""
+
+    code = "VaultPointLocked"
+    http_status = 409
+
+
 # --- the service itself -----------------------------------------------------------------------------------
 
 

@@ -1,18 +1,18 @@
-"""The vault's blobs as readers see them: where each lies, its verified content, and what must not be removed.
+"""The vault's blobs as readers see them: where each lies, and its verified content.
 
-Everything that works on one open vault in this process shares one ``BlobStore``.
+Everything that works on one open vault in this process shares one ``BlobStore``. Its index is what the index
+objects said when it last looked; other processes write and delete meanwhile, so it looks again when a blob is
+not where it was.
 """
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from functools import lru_cache
 
-from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
-from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.index import Index, IndexTable, Location, write_table
-from overwinter.vault.pack import BlobDecoder, pack_name
+from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMissing
+from overwinter.vault.index import Index, IndexTable, Location, Snapshot, read_table, write_table
+from overwinter.vault.pack import BlobDecoder, Opened, Segment, decrypt, pack_id, pack_name
 from overwinter.vault.seal import (
     HEADER_LENGTH,
     BlobKind,
@@ -21,25 +21,22 @@ from overwinter.vault.seal import (
     Random,
     VaultKeys,
 )
-from overwinter.vault.storage import Storage
+from overwinter.vault.storage import Buffer, Storage
 
 #: Ciphers of packs kept ready; a pack read again within this many others is not asked for its header.
 _CIPHERS = 1024
 
+#: Times to list the index anew because an object was replaced between the listing and the reading.
+_LISTINGS = 10
 
-class Pins:
-    """What one open session relies on: packs it wrote or reuses, and maps it builds upon."""
-
-    def __init__(self) -> None:
-        self.packs: set[bytes] = set()
-        self.maps: set[DiskMap] = set()
+#: Segments kept ready (32 MiB at most): who reads on finds the next blob in the same one.
+_SEGMENTS = 8
 
 
 class BlobStore:
-    """Blobs of one open vault.
+    """Blobs of one open vault; the methods may be called from several threads.
 
-    ``lock`` guards the index's changes and the pins; ``publishing`` is held while an index object is written
-    and taken in, so that collection never sees one without the other.
+    ``leftovers`` are names of objects that could not be removed when their time had come.
     """
 
     def __init__(self, storage: Storage, keys: VaultKeys, random: Random = os.urandom) -> None:
@@ -47,84 +44,142 @@ class BlobStore:
         self.keys = keys
         self.random = random
         self.index = Index()
-        self.lock = threading.Lock()
-        self.publishing = threading.Lock()
-        self._pins: list[Pins] = []
-        self._collecting = False
-        self._ended: list[Pins] = []
+        self.leftovers: list[str] = []
+        self._changing = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._taken_in: set[str] = set()
         self._decoders = threading.local()
         self._cipher = lru_cache(_CIPHERS)(self._load_cipher)
+        self._segment = lru_cache(_SEGMENTS)(self._load_segment)
+
+    def refresh(self) -> bool:
+        """Take in what other processes have added to the index, and forget packs that are gone.
+
+        Gives whether anything has changed. Raises ``VaultDataCorrupt``.
+        """
+        with self._refreshing:
+            names, taken_in = self._take_in_new()
+            known = self.index.packs()
+            # Listed after the index was read, and a pack is durable before a record names it.
+            listed = {pack_id(stored.name) for stored in self.storage.list("packs/")}
+            gone = {pack for pack in known if pack not in listed}
+            if gone:
+                self.forget(gone)
+            self._taken_in &= names
+        return taken_in or bool(gone)
+
+    def _take_in_new(self) -> tuple[set[str], bool]:
+        for _ in range(_LISTINGS):
+            names = {stored.name for stored in self.storage.list("index/")}
+            new = sorted(names - self._taken_in)
+            try:
+                for name in new:
+                    self._take_in(name, read_table(self.storage, self.keys, name))
+            except VaultObjectMissing:
+                continue  # replaced just now
+            return names, bool(new)
+        raise VaultDataCorrupt("The vault's storage lists index objects that it does not have.")
+
+    def _take_in(self, name: str, table: IndexTable) -> None:
+        with self._changing:
+            self.index.add(table)
+            self._taken_in.add(name)
+
+    def forget(self, packs: Collection[bytes]) -> None:
+        """Forget where packs have their blobs; the storage is not touched."""
+        with self._changing:
+            self.index.forget(set(packs))
 
     def locate(self, kind: BlobKind, blob_id: bytes) -> Location:
-        """Where a blob lies. Raises ``VaultObjectMissing`` when the index does not know it."""
+        """Where a blob lies. Raises ``VaultObjectMissing`` when the vault does not have it."""
         location = self.index.find(blob_id)
+        if location is None and self.refresh():
+            location = self.index.find(blob_id)
         if location is None:
             raise VaultObjectMissing(f"A {kind.name.lower()} of the disk is missing in the vault's index.")
         return location
 
     def read(self, kind: BlobKind, blob_id: bytes) -> bytes:
         """A blob's verified content. Raises ``VaultDataCorrupt`` and ``VaultObjectMissing``."""
-        location = self.locate(kind, blob_id)
-        stored = self.storage.get_range(pack_name(location.pack), location.offset, location.length)
-        return self.open(kind, blob_id, location.pack, location.offset, stored)
+        try:
+            return self._read(kind, blob_id)
+        except VaultObjectMissing as missing:
+            if not self.refresh():
+                raise
+            try:
+                return self._read(kind, blob_id)
+            except VaultObjectMissing:
+                raise missing from None  # it names the object, the second one no longer knows it
 
-    def open(self, kind: BlobKind, blob_id: bytes, pack: bytes, offset: int, stored: bytes) -> bytes:
-        """A blob's verified content from its stored entry; errors as ``read``."""
+    def _read(self, kind: BlobKind, blob_id: bytes) -> bytes:
+        location = self.locate(kind, blob_id)
+        segment = self._segment(kind, location.pack, location.offset, location.length)
+        content = segment.blobs(location.number)
+        self.check(kind, blob_id, location.pack, location.offset, content)
+        return bytes(content)
+
+    def open(self, kind: BlobKind, pack: bytes, offset: int, stored: Buffer) -> Segment:
+        """A segment's content, whose blobs are still to be `check`ed. Raises ``VaultDataCorrupt``."""
+        return self._decoder().decode(self._cipher(pack), kind, offset, stored)
+
+    def open_any(self, pack: bytes, offset: int, stored: Buffer) -> tuple[Opened, Segment]:
+        """A segment of any kind, as stored and its content; to be checked as with `open`."""
         cipher = self._cipher(pack)
-        content = self._decoder().decode(cipher, kind, offset, stored)
+        opened = decrypt(cipher, offset, stored)
+        return opened, self._decoder().decompress(cipher, offset, opened)
+
+    def check(self, kind: BlobKind, blob_id: bytes, pack: bytes, offset: int, content: Buffer) -> None:
+        """Raise ``VaultDataCorrupt`` unless ``content``, found in the segment at ``offset``, is this blob."""
         if self.keys.identity(kind, content) != blob_id:
-            raise VaultDataCorrupt(f"{cipher.describe(offset)} is not what the index says: a hash differs.")
-        return content
+            place = self._cipher(pack).describe(offset)
+            raise VaultDataCorrupt(f"{place} is not what the index says: a hash differs.")
 
     def publish(self, table: IndexTable) -> int:
         """Write an index object durably, then let every reader see its records; gives the bytes written."""
-        with self.publishing:
-            written = self.write_index(table)
-            with self.lock:
-                self.index.add(table)
-        return written
+        written = write_table(self.storage, self.keys, self.random, table)
+        with self._changing:
+            self.index.add(table)
+            self._taken_in.update(stored.name for stored in written)
+        return sum(stored.size for stored in written)
 
-    def write_index(self, table: IndexTable) -> int:
-        """Write index objects durably; gives the bytes written. Ask with ``publishing`` held."""
-        return write_table(self.storage, self.keys, self.random, table)
+    @property
+    def index_objects(self) -> int:
+        """How many objects the index was read from."""
+        return len(self._taken_in)
 
-    @contextmanager
-    def pinned(self) -> Iterator[Pins]:
-        """Pins for the length of a session, or of a collection that began meanwhile."""
-        pins = Pins()
-        with self.lock:
-            self._pins.append(pins)
+    def snapshot(self) -> Snapshot:
+        """The index as it is now."""
+        with self._changing:
+            return self.index.snapshot()
+
+    def rewrite_index(self) -> None:
+        """Write the whole index anew as few objects, then remove the objects it was read from."""
+        with self._refreshing:
+            with self._changing:
+                old = set(self._taken_in)
+            snapshot = self.snapshot()
+            new: set[str] = set()
+            for table in snapshot.segments():
+                new.update(stored.name for stored in write_table(self.storage, self.keys, self.random, table))
+            self.storage.delete(sorted(old))
+            with self._changing:
+                self._taken_in = (self._taken_in - old) | new
+
+    def remove_leftovers(self) -> None:
+        """Try again to remove what could not be removed."""
+        names, self.leftovers = self.leftovers, []
         try:
-            yield pins
-        finally:
-            with self.lock:
-                self._pins.remove(pins)
-                if self._collecting:
-                    self._ended.append(pins)
-
-    @contextmanager
-    def collecting(self) -> Iterator[None]:
-        """While this holds, pins outlive their sessions. Only one thread may hold it."""
-        with self.lock:
-            self._collecting = True
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._collecting = False
-                self._ended.clear()
-
-    def pinned_packs(self) -> set[bytes]:
-        """Packs that sessions rely on; ask with ``lock`` held."""
-        return {pack for pins in (*self._pins, *self._ended) for pack in pins.packs}
-
-    def pinned_maps(self) -> set[DiskMap]:
-        """Maps that sessions rely on; ask with ``lock`` held."""
-        return {disk for pins in (*self._pins, *self._ended) for disk in pins.maps}
+            self.storage.delete(names)
+        except VaultError:
+            self.leftovers += names
+            raise
 
     def _load_cipher(self, pack: bytes) -> ObjectCipher:
         name = pack_name(pack)
         return self.keys.cipher(ObjectKind.PACK, name, self.storage.get_range(name, 0, HEADER_LENGTH))
+
+    def _load_segment(self, kind: BlobKind, pack: bytes, offset: int, length: int) -> Segment:
+        return self.open(kind, pack, offset, self.storage.get_range(pack_name(pack), offset, length))
 
     def _decoder(self) -> BlobDecoder:
         decoder: BlobDecoder | None = getattr(self._decoders, "decoder", None)

@@ -1,96 +1,202 @@
-"""Collection: removing packs that no recovery point needs any more. It fails closed.
+"""Collection: giving back the space of what no recovery point needs. It fails closed.
 
-Order: find out what is needed, write an index without the rest, remove the old index, remove the packs. A
-crash anywhere leaves at worst packs that nothing names, which the next collection removes.
+The order, and why it is safe beside sessions of any number of machines: docs/vault-format.md, "Collection".
+What may be deleted is decided in ``generations``, so a collection that dies anywhere is taken up or given up
+by the next one.
 """
 
-from collections.abc import Iterable
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
+from overwinter.model.errors import AlreadyExists, VaultCollectionInProgress, VaultObjectMissing
+from overwinter.vault import generations, points
+from overwinter.vault.announcements import (
+    Announcement,
+    Timing,
+    end_dead,
+    open_sessions,
+    remove,
+    remove_stray_signs,
+)
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import ZERO_ID, DiskMap
-from overwinter.vault.pack import pack_id
-from overwinter.vault.restore import open_map
-from overwinter.vault.seal import BlobKind
+from overwinter.vault.generations import Doom, Generation
+from overwinter.vault.liveness import Liveness
+from overwinter.vault.manifest import open_manifest
+from overwinter.vault.mark import mark_disks
+from overwinter.vault.pack import pack_id, pack_name
+from overwinter.vault.packing import BlobWriter
+from overwinter.vault.presence import Presence
+from overwinter.vault.repack import choose, copy_live
 
-#: An index of more objects than this is written anew as one, so that opening a vault stays quick.
+#: The index is written anew when more than one in so many packs has gone, or when it has more objects.
+_STALE_SHARE = 16
 _MOST_INDEX_OBJECTS = 64
 
 
 @dataclass(frozen=True)
 class CollectStats:
-    """What a collection did: packs removed and kept, and bytes of the storage freed by removed packs."""
+    """What a collection did.
 
-    packs_removed: int
-    packs_kept: int
-    bytes_freed: int
-
-
-class Marker:
-    """Finds the packs that maps need. Pages that several maps share are walked once."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self.packs: set[bytes] = set()
-        self._blobs = blobs
-        self._seen: set[bytes] = set()
-
-    def mark(self, disk: DiskMap) -> None:
-        """Add what one disk needs. Raises ``VaultDataCorrupt`` when its map cannot be read."""
-        if disk.root in self._seen:
-            return
-        self._need(BlobKind.PAGE, disk.root)
-        for run in open_map(self._blobs, disk).pages(self._skip):
-            for _, chunk_id in run:
-                if chunk_id != ZERO_ID:
-                    self.packs.add(self._blobs.locate(BlobKind.CHUNK, chunk_id).pack)
-
-    def _skip(self, page_id: bytes) -> bool:
-        if page_id in self._seen:
-            return True
-        self._need(BlobKind.PAGE, page_id)
-        return False
-
-    def _need(self, kind: BlobKind, blob_id: bytes) -> None:
-        self._seen.add(blob_id)
-        self.packs.add(self._blobs.locate(kind, blob_id).pack)
-
-
-def collect(blobs: BlobStore, committed: Iterable[DiskMap]) -> CollectStats:
-    """Remove what no map of ``committed`` and no open session needs.
-
-    ``committed`` is iterated once, while sessions that end are still taken into account.
+    ``packs_removed`` and ``packs_kept``, ``bytes_freed`` by removed packs, ``bytes_copied`` of packs of which
+    something was still needed, ``points_purged`` whose days after deletion were over. ``waiting_for``
+    sessions were still open that may need what is to be removed: nothing was removed then, the next
+    collection does it.
     """
-    with blobs.collecting():
-        blobs.storage.discard_unfinished()
-        packs = {
-            pack: stored
-            for stored in blobs.storage.list("packs/")
-            if (pack := pack_id(stored.name)) is not None
-        }
-        marker = Marker(blobs)
-        for disk in committed:
-            marker.mark(disk)
-        marked: set[DiskMap] = set()
-        with blobs.publishing:
-            while True:
-                with blobs.lock:
-                    late = blobs.pinned_maps() - marked
-                    if not late:
-                        doomed = set(packs) - marker.packs - blobs.pinned_packs()
-                        stale = any(doomed & table.packs() for table in blobs.index.tables)
-                        blobs.index.forget(doomed)
-                        break
-                for disk in late:
-                    marker.mark(disk)
-                marked |= late
-            old = [stored.name for stored in blobs.storage.list("index/")]
-            if stale or len(old) > _MOST_INDEX_OBJECTS:
-                for table in blobs.index.tables:
-                    blobs.write_index(table)
-                blobs.storage.delete(old)
-        blobs.storage.delete([packs[pack].name for pack in sorted(doomed)])
-    return CollectStats(
-        packs_removed=len(doomed),
-        packs_kept=len(packs) - len(doomed),
-        bytes_freed=sum(packs[pack].size for pack in doomed),
-    )
+
+    packs_removed: int = 0
+    packs_kept: int = 0
+    bytes_freed: int = 0
+    bytes_copied: int = 0
+    points_purged: int = 0
+    waiting_for: int = 0
+
+
+class Collection:
+    """One run of a collection, in this process. ``bytes_per_second`` bounds the copying; 0: no bound."""
+
+    def __init__(
+        self, blobs: BlobStore, presence: Presence, timing: Timing, bytes_per_second: int = 0
+    ) -> None:
+        self._blobs = blobs
+        self._presence = presence
+        self._timing = timing
+        self._bytes_per_second = bytes_per_second
+        self._bytes_copied = 0
+
+    def run(self, now: datetime) -> CollectStats:
+        """Collect, or take up where the last collection ended.
+
+        Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt`` when a recovery point cannot be read:
+        nothing is removed then.
+        """
+        blobs, purged = self._blobs, 0
+        with Announcement(blobs, self._presence, "", self._timing) as own:
+            number, doom, waits = self._enter(own.id)
+            if doom is None:
+                blobs.storage.discard_unfinished()
+                remove_stray_signs(blobs)
+                purged = points.purge_expired(blobs, now)
+                doom = self._doom()
+                generations.put_doom(blobs, number, doom)
+            if waits is None:
+                # Collections rely on nothing; those that begin a session from now on know what is doomed.
+                waits = generations.put_waits(
+                    blobs, number, {each.id: each.commit for each in open_sessions(blobs) if each.commit}
+                )
+            alive = end_dead(blobs, waits.keys(), self._timing)
+            if alive:
+                kept = len(blobs.storage.list("packs/"))
+                return CollectStats(
+                    packs_kept=kept,
+                    bytes_copied=self._bytes_copied,
+                    points_purged=purged,
+                    waiting_for=len(alive),
+                )
+            packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
+            removed, kept, freed = self._remove(number, packs, own.id)
+        return CollectStats(removed, kept, freed, self._bytes_copied, purged)
+
+    def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
+        """Begin a collection, or take up one that is decided upon; ends what a dead process has begun."""
+        last = generations.newest(self._blobs)
+        if last is not None and last.ended is None:
+            if last.doom is not None:
+                return last.number, last.doom, last.waits
+            if end_dead(self._blobs, {last.owner}, self._timing):
+                raise VaultCollectionInProgress(
+                    "Another process is collecting garbage in this vault; nothing was changed. Wait for it."
+                )
+            last = _given_up(self._blobs, last)
+        if last is not None and last.ended:
+            self._remove(last.number, last.ended, own)
+        number = 1 if last is None else last.number + 1
+        try:
+            generations.begin(self._blobs, number, own)
+        except AlreadyExists as error:
+            raise VaultCollectionInProgress(
+                "Another process has just begun to collect garbage in this vault; nothing was changed."
+            ) from error
+        return number, None, None
+
+    def _doom(self) -> Doom:
+        """Find out which packs can go, after copying what is needed of wasteful ones."""
+        blobs = self._blobs
+        blobs.refresh()
+        sizes = _pack_sizes(blobs)
+        live = Liveness(blobs.snapshot())
+        names = set()
+        maps = []
+        for name, manifest in points.each_manifest(blobs):
+            names.add(name)
+            maps += [disk.map for disk in manifest.disks]
+        mark_disks(blobs, maps, live)
+        choice = choose(sizes, live.settle())
+        writer = BlobWriter(blobs)
+        try:
+            copy_live(blobs, writer, live.live(choice.wasteful), self._copied)
+            writer.finish()
+        finally:
+            writer.close()
+        return Doom(choice.dead | choice.wasteful, frozenset(names))
+
+    def _copied(self, count: int) -> None:
+        self._bytes_copied += count
+        if self._bytes_per_second:
+            time.sleep(count / self._bytes_per_second)
+
+    def _needed_again(self, doom: Doom, waits: dict[str, str]) -> set[bytes]:
+        """Doomed packs that points need which were committed since the marking."""
+        blobs = self._blobs
+        late = {name: manifest for name, manifest in points.each_manifest(blobs) if name not in doom.marked}
+        for name in {*waits.values()} - doom.marked - late.keys():
+            # By its name, whatever the listing says: this session was seen, so its commit must be.
+            with suppress(VaultObjectMissing):
+                manifest = open_manifest(blobs.keys, name, blobs.storage.get(name))
+                if manifest is not None:
+                    late[name] = manifest
+        if not late:
+            return set()
+        blobs.refresh()
+        live = Liveness(blobs.snapshot())
+        mark_disks(blobs, (disk.map for manifest in late.values() for disk in manifest.disks), live)
+        return live.only_in(doom.packs)
+
+    def _remove_old_sessions(self, own: str) -> None:
+        """Remove sessions of collections that died. One that lives can do without: others may go on."""
+        for session in open_sessions(self._blobs):
+            presence = session.presence
+            if not session.commit and session.id != own and not (presence.is_here() and presence.is_alive()):
+                remove(self._blobs, session.id)
+
+    def _remove(self, number: int, packs: frozenset[bytes], own: str) -> tuple[int, int, int]:
+        """Remove packs whose end is decided; gives packs removed, packs kept, and bytes freed."""
+        blobs = self._blobs
+        newest = generations.newest(blobs)
+        sizes = _pack_sizes(blobs)
+        if newest is None or newest.number != number:
+            return 0, len(sizes), 0  # this process slept, and others have gone on
+        going = packs & sizes.keys()
+        blobs.refresh()
+        blobs.forget(going)
+        if len(going) * _STALE_SHARE > len(sizes) or blobs.index_objects > _MOST_INDEX_OBJECTS:
+            blobs.rewrite_index()
+        blobs.storage.delete([pack_name(pack) for pack in sorted(going)])
+        generations.remove_before(blobs, number)
+        self._remove_old_sessions(own)
+        return len(going), len(sizes) - len(going), sum(sizes[pack] for pack in going)
+
+
+def _given_up(blobs: BlobStore, last: Generation) -> Generation:
+    """End a collection whose process died before it had decided anything."""
+    ended = generations.put_end(blobs, last.number, ())
+    return Generation(last.number, last.owner, None, None, ended)
+
+
+def _pack_sizes(blobs: BlobStore) -> dict[bytes, int]:
+    return {
+        pack: stored.size
+        for stored in blobs.storage.list("packs/")
+        if (pack := pack_id(stored.name)) is not None
+    }

@@ -1,49 +1,94 @@
-"""Which blob lies where: sorted tables of fixed-width records, and the index objects that keep them.
+"""Which blob lies where: the index in memory, and the index objects that keep it.
 
-A record is 48 bytes: blob id, pack id, offset, length. Memory is these bytes and nothing per record besides:
-200 MiB for 1 TiB of unique data in chunks of 256 KiB.
+Records hold the first 16 bytes of a blob's id only. An id is a keyed hash, so nobody without the key can look
+for two contents that agree there, and the chance that two of 2^32 blobs do so is 2^-65. Were it to happen, no
+wrong data comes of it: a reader compares the hash of what it read with the whole id.
+
+In memory a record takes 28 bytes (``table.py``): 112 MiB for 1 TiB of unique data in chunks of 256 KiB. Most
+records are in one table per shard; a few recent tables of growing size hold what was added since. So a
+look-up is a handful of binary searches, and no change of the index copies it as a whole.
 """
 
 import struct
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from overwinter.model.errors import VaultDataCorrupt
-from overwinter.vault.pack import PACK_ID_LENGTH, Entry
-from overwinter.vault.seal import (
-    ID_LENGTH,
-    ObjectKind,
-    Random,
-    VaultKeys,
-    open_object,
-    seal_object,
-)
-from overwinter.vault.storage import Storage
+import numpy as np
 
-_RECORD = struct.Struct(f">{ID_LENGTH}s{PACK_ID_LENGTH}sII")
+from overwinter.model.errors import VaultDataCorrupt
+from overwinter.vault.pack import PACK_ID_LENGTH, Entry, split_extent
+from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
+from overwinter.vault.storage import Storage, StoredObject
+from overwinter.vault.table import (
+    EMPTY,
+    SHARDS,
+    U32,
+    U64,
+    Bools,
+    Keys,
+    PackNumbers,
+    Rows,
+    Table,
+    kept,
+    merged,
+    shard_of,
+)
+
+_PREFIX_LENGTH = 16
+_PREFIX = struct.Struct(">QQ")
+_RECORD = struct.Struct(f">{_PREFIX_LENGTH}s{PACK_ID_LENGTH}sII")
 RECORD_LENGTH = _RECORD.size
 
-#: Records in one index object when a whole index is written anew (48 MiB).
-_SEGMENT_RECORDS = 1024 * 1024
+#: The same record as numpy sees it.
+_COLUMNS = np.dtype([("high", ">u8"), ("low", ">u8"), ("pack", ">u8"), ("offset", ">u4"), ("extent", ">u4")])
 
-_PACK_SLICE = slice(ID_LENGTH, ID_LENGTH + PACK_ID_LENGTH)
+#: Records in one index object when a whole index is written anew (8 MiB).
+_SEGMENT_RECORDS = 256 * 1024
+
+#: Recent tables go into the shards when they hold more than this many records and 1/8 of all.
+_MOST_RECENT = 64 * 1024
+
+#: A recent table is at least so many times as large as the next smaller one.
+_GROWTH = 4
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where a blob is stored: pack, byte offset of its entry, length of its entry."""
+    """Where a blob is stored: its pack, byte offset and length of its segment, its number in the segment."""
 
     pack: bytes
     offset: int
     length: int
+    number: int
 
 
+@dataclass(frozen=True)
+class Locations:
+    """Where several blobs are stored, as columns; what is not ``found`` has zeros in the others.
+
+    ``pack`` holds ids of packs as numbers, see ``pack_bytes``; ``extent`` as in ``Entry.extent``.
+    """
+
+    found: Bools
+    pack: U64
+    offset: U32
+    extent: U32
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, number: int) -> Location | None:
+        if not self.found[number]:
+            return None
+        pack = pack_bytes(int(self.pack[number]))
+        return Location(pack, int(self.offset[number]), *split_extent(int(self.extent[number])))
+
+
+@dataclass(frozen=True)
 class IndexTable:
-    """Records sorted by blob id, in one byte string."""
+    """Records as an index object holds them, sorted by id."""
 
-    def __init__(self, records: bytes) -> None:
-        self.records = records
+    records: bytes
 
     @classmethod
     def of(cls, records: Iterable[bytes]) -> "IndexTable":
@@ -53,88 +98,175 @@ class IndexTable:
     def __len__(self) -> int:
         return len(self.records) // RECORD_LENGTH
 
-    def find(self, blob_id: bytes) -> Location | None:
-        """Where the blob lies, or null."""
-        records = self.records
-        at = self._first(blob_id) * RECORD_LENGTH
-        if records[at : at + ID_LENGTH] != blob_id:
-            return None
-        return Location(*_RECORD.unpack_from(records, at)[1:])
 
-    def ids(self) -> Iterator[bytes]:
-        """Every blob id, in order."""
-        return (found[:ID_LENGTH] for found in _split(self.records))
+@dataclass(frozen=True)
+class Snapshot:
+    """A whole index at one time: a table per shard, and the ids of packs by their numbers in the tables.
 
-    def packs(self) -> set[bytes]:
-        """Every pack that a record names."""
-        return {found[_PACK_SLICE] for found in _split(self.records)}
+    While it is held, so is the memory of tables that the index has replaced since.
+    """
 
-    def without(self, packs: set[bytes]) -> "IndexTable":
-        """The table without the records of some packs."""
-        return IndexTable(b"".join(kept for kept in _split(self.records) if kept[_PACK_SLICE] not in packs))
+    tables: tuple[Table, ...]
+    packs: U64
 
-    def merged(self, other: "IndexTable") -> "IndexTable":
-        """Both tables in one, without repeated records; made in 256 parts to bound the memory."""
-        result = bytearray()
-        for first in range(256):
-            parts = [table._part(first) for table in (self, other)]
-            result += b"".join(sorted({found for part in parts for found in _split(part)}))
-        return IndexTable(bytes(result))
-
-    def _part(self, first: int) -> bytes:
-        """The records whose id begins with the byte ``first``."""
-        begin = self._first(bytes([first]))
-        end = len(self) if first == 255 else self._first(bytes([first + 1]))
-        return self.records[begin * RECORD_LENGTH : end * RECORD_LENGTH]
-
-    def _first(self, blob_id: bytes) -> int:
-        """Number of the first record whose id is not below ``blob_id``."""
-        records = self.records
-        return bisect_left(
-            range(len(self)),
-            blob_id,
-            key=lambda number: records[number * RECORD_LENGTH : number * RECORD_LENGTH + ID_LENGTH],
-        )
+    def segments(self) -> Iterator[IndexTable]:
+        """All records, each once, in tables of at most 8 MiB, in order of ids."""
+        held: list[Table] = []
+        for shard in self.tables:
+            for begin in range(0, len(shard), _SEGMENT_RECORDS):
+                piece = shard.take(slice(begin, begin + _SEGMENT_RECORDS))
+                if sum(map(len, held)) + len(piece) > _SEGMENT_RECORDS:
+                    yield _stored(held, self.packs)
+                    held = []
+                held.append(piece)
+        if any(map(len, held)):
+            yield _stored(held, self.packs)
 
 
 class Index:
-    """All tables of a vault, few and of growing size, so that a look-up is a handful of binary searches.
+    """All records of a vault.
 
-    Look-ups need no lock; changes are made by one thread at a time.
+    Look-ups need no lock and may come from many threads; changes and ``snapshot`` are asked for by one
+    thread at a time. Tables are replaced, never changed. A record moves from the recent tables into
+    its shard before it leaves them, and look-ups take them in that order, so that they never miss it.
     """
 
     def __init__(self) -> None:
-        self.tables: tuple[IndexTable, ...] = ()
+        self._recent: tuple[Table, ...] = ()
+        self._shards = [EMPTY] * SHARDS
+        self._packs = PackNumbers()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables()))
 
     @property
     def memory_bytes(self) -> int:
         """What the records occupy."""
-        return sum(len(table.records) for table in self.tables)
+        return sum(table.memory_bytes for table in self._tables())
 
     def find(self, blob_id: bytes) -> Location | None:
         """Where a blob lies, or null when the vault does not have it."""
-        for table in self.tables:
-            location = table.find(blob_id)
-            if location is not None:
-                return location
+        high, low = _PREFIX.unpack_from(blob_id)
+        for table in (*self._recent, self._shards[shard_of(high)]):
+            row = table.find(high, low)
+            if row is not None:
+                pack = self._packs.ids[table.pack[row]]
+                return Location(
+                    pack_bytes(pack), int(table.offset[row]), *split_extent(int(table.extent[row]))
+                )
         return None
 
+    def find_many(self, ids: bytes | bytearray | memoryview) -> Locations:
+        """Where the blobs of ids of 32 bytes that follow each other lie. Best for thousands at a time."""
+        keys = Keys.of(ids)
+        found = np.zeros(len(keys), bool)
+        pack, offset, extent = (np.zeros(len(keys), np.uint32) for _ in range(3))
+
+        def look(table: Table, wanted: Rows) -> None:
+            rows = table.rows_of(keys.take(wanted))
+            there = rows >= 0
+            rows, wanted = rows[there], wanted[there]
+            found[wanted] = True
+            pack[wanted], offset[wanted], extent[wanted] = (
+                column[rows] for column in (table.pack, table.offset, table.extent)
+            )
+
+        for recent in self._recent:
+            look(recent, np.flatnonzero(~found))
+        left = np.flatnonzero(~found)
+        for number, chosen in keys.take(left).by_shard():
+            look(self._shards[number], left[chosen])
+        packs = np.zeros(len(keys), np.uint64)
+        packs[found] = self._packs.all()[pack[found]]
+        return Locations(found, packs, offset, extent)
+
+    def packs(self) -> set[bytes]:
+        """Every pack that a record names."""
+        tables = self._tables()
+        named = np.zeros(len(self._packs.ids), bool)
+        for table in tables:
+            named[table.pack] = True
+        return {pack_bytes(self._packs.ids[number]) for number in np.flatnonzero(named)}
+
     def add(self, table: IndexTable) -> None:
-        """Take in a table; tables of like size are merged, so that their number stays logarithmic."""
-        tables = sorted((*self.tables, table), key=len, reverse=True)
-        while len(tables) > 1 and len(tables[-2]) < 2 * len(tables[-1]):
-            last = tables.pop()
-            tables[-1] = tables[-1].merged(last)
-        self.tables = tuple(tables)
+        """Take in a table."""
+        recent = sorted((*self._recent, self._numbered(table)), key=len, reverse=True)
+        if sum(map(len, recent)) > max(_MOST_RECENT, sum(map(len, self._shards)) // 8):
+            self._recent = tuple(recent)
+            self._consolidate()
+            return
+        while len(recent) > 1 and len(recent[-2]) < _GROWTH * len(recent[-1]):
+            recent[-2:] = [merged(recent[-2:])]
+        self._recent = tuple(recent)
 
     def forget(self, packs: set[bytes]) -> None:
         """Drop every record of some packs."""
-        self.tables = tuple(table for old in self.tables if len(table := old.without(packs)))
+        self._retain(lambda pack: pack not in packs)
+
+    def keep(self, packs: set[bytes]) -> None:
+        """Drop every record of other packs than these: those that are really there."""
+        self._retain(lambda pack: pack in packs)
+
+    def clear(self) -> None:
+        """Drop every record."""
+        self._recent = ()
+        self._shards = [EMPTY] * SHARDS
+
+    def snapshot(self) -> Snapshot:
+        """All records as they are now, each once."""
+        self._consolidate()
+        return Snapshot(tuple(self._shards), self._packs.all())
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (*self._recent, *self._shards)
+
+    def _consolidate(self) -> None:
+        """Move the recent tables' records into the shards."""
+        parts: list[list[Table]] = [[] for _ in self._shards]
+        for table in self._recent:
+            for number, part in table.shards():
+                parts[number].append(part)
+        for number, added in enumerate(parts):
+            if added:
+                self._shards[number] = merged([self._shards[number], *added])
+        self._recent = ()
+
+    def _retain(self, wanted: Callable[[bytes], bool]) -> None:
+        """Drop every record whose pack is not wanted."""
+        packs = np.array([wanted(pack_bytes(pack)) for pack in self._packs.ids], bool)
+        for number, shard in enumerate(self._shards):
+            self._shards[number] = _of_packs(shard, packs)
+        self._recent = tuple(_of_packs(table, packs) for table in self._recent)
+
+    def _numbered(self, table: IndexTable) -> Table:
+        """The records in columns."""
+        stored = np.frombuffer(table.records, _COLUMNS)
+        return merged(
+            [
+                Table(
+                    stored["high"].astype(np.uint64),
+                    stored["low"].astype(np.uint64),
+                    self._packs.numbers_of(stored["pack"].astype(np.uint64)),
+                    stored["offset"].astype(np.uint32),
+                    stored["extent"].astype(np.uint32),
+                )
+            ]
+        )
 
 
 def record(pack: bytes, entry: Entry) -> bytes:
     """The index record of a pack's entry."""
-    return _RECORD.pack(entry.id, pack, entry.offset, entry.length)
+    return _RECORD.pack(entry.id[:_PREFIX_LENGTH], pack, entry.offset, entry.extent)
+
+
+def id_prefix(high: int, low: int) -> bytes:
+    """What records hold of a blob's id, from its form as two numbers."""
+    return _PREFIX.pack(high, low)
+
+
+def pack_bytes(pack: int) -> bytes:
+    """A pack's id from its form as a number."""
+    return pack.to_bytes(PACK_ID_LENGTH, "big")
 
 
 def index_name(random: Random) -> str:
@@ -142,16 +274,16 @@ def index_name(random: Random) -> str:
     return f"index/{random(8).hex()}"
 
 
-def write_table(storage: Storage, keys: VaultKeys, random: Random, table: IndexTable) -> int:
-    """Store a table durably as new index objects; gives the bytes written."""
-    written = 0
+def write_table(storage: Storage, keys: VaultKeys, random: Random, table: IndexTable) -> list[StoredObject]:
+    """Store a table durably as new index objects; gives these."""
+    written = []
     step = _SEGMENT_RECORDS * RECORD_LENGTH
     for begin in range(0, len(table.records), step):
         name = index_name(random)
         cipher = keys.new_cipher(ObjectKind.INDEX, name, random)
         stored = seal_object(cipher, table.records[begin : begin + step])
         storage.put(name, [stored])
-        written += len(stored)
+        written.append(StoredObject(name, len(stored)))
     return written
 
 
@@ -163,5 +295,19 @@ def read_table(storage: Storage, keys: VaultKeys, name: str) -> IndexTable:
     return IndexTable(records)
 
 
-def _split(records: bytes) -> Iterator[bytes]:
-    return (records[at : at + RECORD_LENGTH] for at in range(0, len(records), RECORD_LENGTH))
+def _of_packs(table: Table, packs: Bools) -> Table:
+    """The records whose pack's number is true in ``packs``."""
+    rows = packs[table.pack]
+    return table if rows.all() else kept(table, rows)
+
+
+def _stored(tables: list[Table], packs: U64) -> IndexTable:
+    """Records in the form of index objects."""
+    stored = np.empty(sum(map(len, tables)), _COLUMNS)
+    begin = 0
+    for table in tables:
+        part = stored[begin : begin + len(table)]
+        part["high"], part["low"], part["pack"] = table.high, table.low, packs[table.pack]
+        part["offset"], part["extent"] = table.offset, table.extent
+        begin += len(table)
+    return IndexTable(stored.tobytes())

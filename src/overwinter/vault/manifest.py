@@ -18,6 +18,7 @@ from overwinter.vault.seal import (
     VaultKeys,
     open_object,
     seal_object,
+    stored_kind,
 )
 from overwinter.vault.zstd import decompress
 
@@ -62,13 +63,16 @@ class Manifest:
     properties: dict[str, object] = field(default_factory=dict)
 
 
-def manifest_object(keys: VaultKeys, point_id: str) -> str:
-    """Object name of a recovery point's manifest."""
-    return f"manifests/{keys.manifest_name(point_id)}"
+MANIFESTS = "manifests/"
 
 
-def seal_manifest(keys: VaultKeys, random: Random, manifest: Manifest) -> bytes:
-    """The manifest's object. Raises ``ValueError`` when its time is not aware."""
+def manifest_object(keys: VaultKeys, point_id: str, attempt: int) -> str:
+    """Object name of a recovery point's manifest at one attempt to commit it, from 0."""
+    return f"{MANIFESTS}{keys.manifest_name(point_id, attempt)}"
+
+
+def seal_manifest(keys: VaultKeys, random: Random, name: str, manifest: Manifest) -> bytes:
+    """The manifest as object ``name``. Raises ``ValueError`` when its time is not aware."""
     if manifest.created.tzinfo is None:
         raise ValueError("a recovery point's time must say its zone")
     document = {
@@ -97,12 +101,17 @@ def seal_manifest(keys: VaultKeys, random: Random, manifest: Manifest) -> bytes:
         "properties": manifest.properties,
     }
     plain = zstandard.ZstdCompressor().compress(json.dumps(document).encode())
-    cipher = keys.new_cipher(ObjectKind.MANIFEST, manifest_object(keys, manifest.point_id), random)
-    return seal_object(cipher, plain)
+    return seal_object(keys.new_cipher(ObjectKind.MANIFEST, name, random), plain)
 
 
-def open_manifest(keys: VaultKeys, name: str, stored: bytes) -> Manifest:
-    """The manifest in an object. Raises ``VaultDataCorrupt`` and ``VaultFormatUnsupported``."""
+def open_manifest(keys: VaultKeys, name: str, stored: bytes) -> Manifest | None:
+    """The manifest in an object; null for a tombstone, which keeps a dead writer from committing there.
+
+    Raises ``VaultDataCorrupt`` and ``VaultFormatUnsupported``.
+    """
+    if stored_kind(stored) == ObjectKind.TOMBSTONE:
+        open_object(keys, ObjectKind.TOMBSTONE, name, stored)
+        return None
     content = open_object(keys, ObjectKind.MANIFEST, name, stored)
     try:
         document = json.loads(decompress(zstandard.ZstdDecompressor(), content, _MOST_CONTENT))

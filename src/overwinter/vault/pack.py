@@ -1,11 +1,13 @@
 """Packs: files of many blobs that describe themselves.
 
-A pack is a header, entries one after another, a sealed directory of the entries, and the directory's place.
-An entry is a plain frame (length, kind, encoding) and the sealed content. The index is rebuilt from the
-directories; were a directory lost, frames and contents would still give everything.
+A pack is a header, segments one after another, a sealed directory of their blobs, and the directory's place.
+A segment is a plain frame (length, blob size, kind, encoding) and the sealed content: blobs that arrived
+together, compressed as one, because chunks of 256 KiB compressed one by one take 8 % more. The index is
+rebuilt from the directories; were a directory lost, frames and contents would still give everything.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -27,12 +29,28 @@ PACK_SIZE = 32 * 1024 * 1024
 
 PACK_ID_LENGTH = 8
 
-#: No compressed blob has more content: it is the largest chunk a vault may have.
-_MOST_CONTENT = 4 * 1024 * 1024
+#: A segment holds at most so many blobs, and so many bytes of them (one blob may be as large).
+SEGMENT_BLOBS = 256
+SEGMENT_SIZE = 4 * 1024 * 1024
 
-_FRAME = struct.Struct(">IBBxx")
+_FRAME = struct.Struct(">IIBBxx")
 _ENTRY = struct.Struct(f">{ID_LENGTH}sII")
 _TRAILER = struct.Struct(">I")
+
+#: An entry's last word is length * 256 + number.
+_NUMBER_BITS = 8
+
+#: zstd's level 1 with a window over the whole segment, and a hash table that stays in the processor's cache.
+_COMPRESSION = zstandard.ZstdCompressionParameters(
+    window_log=22,
+    hash_log=14,
+    chain_log=13,
+    search_log=1,
+    min_match=6,
+    target_length=0,
+    strategy=zstandard.STRATEGY_FAST,
+    write_checksum=False,
+)
 
 
 class Encoding(IntEnum):
@@ -44,11 +62,50 @@ class Encoding(IntEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a blob lies within its pack: byte offset of its frame and length with frame and tag."""
+    """Where a blob lies within its pack.
+
+    ``offset`` and ``length`` in bytes are those of its segment's frame and of the segment with frame and tag;
+    ``number`` counts the blobs of the segment from 0.
+    """
 
     id: bytes
     offset: int
     length: int
+    number: int
+
+    @property
+    def extent(self) -> int:
+        """``length`` and ``number`` in one 32-bit word, as directories and the index keep them."""
+        return self.length << _NUMBER_BITS | self.number
+
+    @classmethod
+    def of(cls, blob_id: bytes, offset: int, extent: int) -> "Entry":
+        """The reverse of ``extent``."""
+        return cls(blob_id, offset, *split_extent(extent))
+
+
+def split_extent(extent: int) -> tuple[int, int]:
+    """Length of a segment and number of a blob in it, from their common word."""
+    return extent >> _NUMBER_BITS, extent & (1 << _NUMBER_BITS) - 1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment's plain content: blobs of ``blob_size`` bytes, the last one perhaps shorter; 0: one blob."""
+
+    content: bytes
+    blob_size: int
+
+    def blobs(self, first: int, count: int = 1) -> memoryview:
+        """``count`` blobs from number ``first`` as one piece; empty or shorter when it has no such blobs."""
+        if not self.blob_size:
+            return memoryview(self.content if first == 0 else b"")
+        return memoryview(self.content)[first * self.blob_size : (first + count) * self.blob_size]
+
+
+def is_small(size: int) -> bool:
+    """Whether a pack of ``size`` bytes is far from full."""
+    return size < PACK_SIZE // 4
 
 
 def pack_name(pack: bytes) -> str:
@@ -65,12 +122,18 @@ def pack_id(name: str) -> bytes | None:
     return pack if len(pack) == PACK_ID_LENGTH and pack_name(pack) == name else None
 
 
-def compress(compressor: zstandard.ZstdCompressor, plain: Buffer) -> tuple[Encoding, bytes]:
-    """The content to store: compressed, or plain when compression saves less than 1/32."""
-    compressed = compressor.compress(plain)
-    if len(compressed) > len(plain) - len(plain) // 32:
-        return Encoding.PLAIN, bytes(plain)
-    return Encoding.ZSTD, compressed
+class BlobEncoder:
+    """Compresses segments. One per thread."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
+
+    def encode(self, plain: Buffer) -> tuple[Encoding, Buffer]:
+        """The content to store: compressed, or plain when compression saves less than 1/32."""
+        compressed = self._compressor.compress(plain)
+        if len(compressed) > len(plain) - len(plain) // 32:
+            return Encoding.PLAIN, plain
+        return Encoding.ZSTD, compressed
 
 
 class PackBuilder:
@@ -89,50 +152,76 @@ class PackBuilder:
         """Whether the pack has reached its size and should be written."""
         return self._used >= PACK_SIZE
 
-    def add(self, kind: BlobKind, blob_id: bytes, encoding: Encoding, content: bytes) -> None:
-        """Encrypt and append one blob."""
-        entry = Entry(blob_id, self._used, _FRAME.size + len(content) + TAG_LENGTH)
-        self.buffer[self._used : self._used + entry.length] = self._seal(kind, encoding, content)
-        self._used += entry.length
-        self.entries.append(entry)
+    def add(
+        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
+    ) -> None:
+        """Encrypt and append one segment. ``blob_size`` as in `Segment`."""
+        length = _FRAME.size + len(content) + TAG_LENGTH
+        self.buffer[self._used : self._used + length] = self._seal(kind, blob_size, encoding, content)
+        self.entries += [Entry(blob_id, self._used, length, number) for number, blob_id in enumerate(ids)]
+        self._used += length
 
     def finish(self) -> list[Buffer]:
         """The whole pack as parts to be written in this order."""
-        directory = b"".join(_ENTRY.pack(entry.id, entry.offset, entry.length) for entry in self.entries)
-        sealed = self._seal(BlobKind.DIRECTORY, Encoding.PLAIN, directory)
+        directory = b"".join(_ENTRY.pack(entry.id, entry.offset, entry.extent) for entry in self.entries)
+        sealed = self._seal(BlobKind.DIRECTORY, 0, Encoding.PLAIN, directory)
         return [memoryview(self.buffer)[: self._used], sealed, _TRAILER.pack(self._used)]
 
-    def _seal(self, kind: BlobKind, encoding: Encoding, content: bytes) -> bytes:
-        frame = _FRAME.pack(len(content) + TAG_LENGTH, kind, encoding)
+    def _seal(self, kind: BlobKind, blob_size: int, encoding: Encoding, content: Buffer) -> bytes:
+        frame = _FRAME.pack(len(content) + TAG_LENGTH, blob_size, kind, encoding)
         return frame + self._cipher.seal(self._used, frame, content)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A segment that is decrypted, but not decompressed."""
+
+    kind: BlobKind
+    blob_size: int
+    encoding: Encoding
+    content: bytes
+
+
 class BlobDecoder:
-    """Opens entries of packs: decrypts and decompresses. One per thread."""
+    """Opens segments: decrypts and decompresses. One per thread."""
 
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor()
 
-    def decode(self, cipher: ObjectCipher, kind: BlobKind, place: int, stored: bytes) -> bytes:
-        """The plain content of an entry that begins at ``place`` of its pack.
+    def decode(self, cipher: ObjectCipher, kind: BlobKind, place: int, stored: Buffer) -> Segment:
+        """The plain content of a segment of one kind that begins at ``place`` of its pack.
 
-        Raises ``VaultDataCorrupt``. The caller still compares the content with the blob's id.
+        Raises ``VaultDataCorrupt``. The caller still compares each blob with its id.
         """
-        if len(stored) < _FRAME.size + TAG_LENGTH:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
-        frame = stored[: _FRAME.size]
-        length, found, encoding = _FRAME.unpack(frame)
-        if length != len(stored) - _FRAME.size or found != kind:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
-        content = cipher.open(place, frame, stored[_FRAME.size :])
-        if encoding == Encoding.PLAIN:
-            return content
-        if encoding != Encoding.ZSTD:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its encoding {encoding} is none.")
+        opened = decrypt(cipher, place, stored)
+        if opened.kind != kind:
+            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: it is no {kind.name.lower()}.")
+        return self.decompress(cipher, place, opened)
+
+    def decompress(self, cipher: ObjectCipher, place: int, opened: Opened) -> Segment:
+        """The plain content of an opened segment. Raises ``VaultDataCorrupt``."""
+        if opened.encoding == Encoding.PLAIN:
+            return Segment(opened.content, opened.blob_size)
         try:
-            return decompress(self._decompressor, content, _MOST_CONTENT)
+            content = decompress(self._decompressor, opened.content, SEGMENT_SIZE)
+            return Segment(content, opened.blob_size)
         except zstandard.ZstdError as error:
             raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
+
+
+def decrypt(cipher: ObjectCipher, place: int, stored: Buffer) -> Opened:
+    """Open a segment that begins at ``place`` of its pack. Raises ``VaultDataCorrupt``."""
+    if len(stored) < _FRAME.size + TAG_LENGTH:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
+    frame = bytes(stored[: _FRAME.size])
+    length, blob_size, kind, encoding = _FRAME.unpack(frame)
+    if length != len(stored) - _FRAME.size:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
+    content = cipher.open(place, frame, stored[_FRAME.size :])
+    try:
+        return Opened(BlobKind(kind), blob_size, Encoding(encoding), content)
+    except ValueError as error:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is of a kind nobody knows: {error}") from error
 
 
 def trailer_range(size: int) -> tuple[int, int]:
@@ -150,4 +239,4 @@ def parse_directory(name: str, content: bytes) -> list[Entry]:
     """The entries that the decoded directory of the pack ``name`` lists. Raises ``VaultDataCorrupt``."""
     if len(content) % _ENTRY.size:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: its directory holds no whole entries.")
-    return [Entry(*fields) for fields in _ENTRY.iter_unpack(content)]
+    return [Entry.of(*fields) for fields in _ENTRY.iter_unpack(content)]

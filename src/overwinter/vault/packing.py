@@ -7,13 +7,14 @@ that dies leaves little that its next run would store again.
 import queue
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from overwinter.vault.blobs import BlobStore, Pins
+from overwinter.vault.blobs import BlobStore
 from overwinter.vault.index import IndexTable, record
-from overwinter.vault.pack import PACK_ID_LENGTH, PACK_SIZE, Encoding, PackBuilder, pack_name
+from overwinter.vault.pack import PACK_ID_LENGTH, PACK_SIZE, Encoding, Entry, PackBuilder, pack_name
 from overwinter.vault.seal import BlobKind, ObjectKind
+from overwinter.vault.storage import Buffer
 
 #: Packs in memory: one being filled, the others being written.
 _BUFFERS = 3
@@ -23,12 +24,16 @@ PACKS_PER_INDEX = 4
 
 
 class BlobWriter:
-    """Stores the new blobs of one session. Methods may be called from several threads."""
+    """Stores the new blobs of one session. Methods may be called from several threads.
 
-    def __init__(self, blobs: BlobStore, pins: Pins) -> None:
+    What lies in ``unreliable`` packs counts as not there: a collection is about to delete them.
+    """
+
+    def __init__(self, blobs: BlobStore, unreliable: Collection[bytes] = ()) -> None:
         self.bytes_stored = 0
         self._blobs = blobs
-        self._pins = pins
+        self._unreliable = unreliable
+        self._claiming = threading.Lock()
         self._claimed: set[bytes] = set()
         self._filling = threading.Lock()
         self._builder: PackBuilder | None = None
@@ -37,31 +42,32 @@ class BlobWriter:
             self._buffers.put(bytearray())
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="vault-pack")
         self._writes: deque[Future[None]] = deque()
-        self._unindexed: list[bytes] = []
+        self._unindexed: list[tuple[bytes, Entry]] = []
         self._unindexed_packs = 0
 
     def claim(self, ids: Sequence[bytes]) -> list[bool]:
         """For each blob: whether the caller must ``add`` it, because the vault does not have it yet."""
         wanted = []
-        with self._blobs.lock:
+        with self._claiming:
             for blob_id in ids:
-                if blob_id in self._claimed:
-                    wanted.append(False)
-                    continue
-                location = self._blobs.index.find(blob_id)
-                if location is None:
+                new = blob_id not in self._claimed and not self._is_stored(blob_id)
+                if new:
                     self._claimed.add(blob_id)
-                else:
-                    self._pins.packs.add(location.pack)
-                wanted.append(location is None)
+                wanted.append(new)
         return wanted
 
-    def add(self, kind: BlobKind, blob_id: bytes, encoding: Encoding, content: bytes) -> None:
-        """Store a claimed blob. Raises what writing an earlier pack raised."""
+    def _is_stored(self, blob_id: bytes) -> bool:
+        location = self._blobs.index.find(blob_id)
+        return location is not None and location.pack not in self._unreliable
+
+    def add(
+        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
+    ) -> None:
+        """Store claimed blobs as one segment. Raises what writing an earlier pack raised."""
         with self._filling:
             if self._builder is None:
                 self._builder = self._new_builder()
-            self._builder.add(kind, blob_id, encoding, content)
+            self._builder.add(kind, ids, blob_size, encoding, content)
             if self._builder.is_full:
                 self._close_pack()
 
@@ -83,8 +89,6 @@ class BlobWriter:
         if not buffer:
             buffer.extend(bytes(PACK_SIZE))
         pack = self._blobs.random(PACK_ID_LENGTH)
-        with self._blobs.lock:
-            self._pins.packs.add(pack)
         cipher = self._blobs.keys.new_cipher(ObjectKind.PACK, pack_name(pack), self._blobs.random)
         return PackBuilder(pack, cipher, buffer)
 
@@ -104,7 +108,7 @@ class BlobWriter:
             self.bytes_stored += sum(map(len, parts))
         finally:
             self._buffers.put(builder.buffer)
-        self._unindexed.extend(record(builder.pack, entry) for entry in builder.entries)
+        self._unindexed.extend((builder.pack, entry) for entry in builder.entries)
         self._unindexed_packs += 1
         if self._unindexed_packs >= PACKS_PER_INDEX:
             self._write_index()
@@ -112,9 +116,9 @@ class BlobWriter:
     def _write_index(self) -> None:
         if not self._unindexed:
             return
-        table = IndexTable.of(self._unindexed)
+        table = IndexTable.of(record(pack, entry) for pack, entry in self._unindexed)
         self.bytes_stored += self._blobs.publish(table)
-        with self._blobs.lock:
-            self._claimed.difference_update(table.ids())
+        with self._claiming:
+            self._claimed.difference_update(entry.id for _, entry in self._unindexed)
         self._unindexed.clear()
         self._unindexed_packs = 0

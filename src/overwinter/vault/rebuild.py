@@ -21,7 +21,7 @@ from overwinter.vault.store import unlocked
 def rebuild_index(url: str, key: KeySource) -> int:
     """Write the index anew from the packs' own directories; gives the number of blobs found.
 
-    No session may be open. The old index is removed only when the new one is durable. Raises as
+    The old index is removed only when the new one is durable. Raises as
     ``open_vault``, and ``VaultDataCorrupt`` when a pack's directory cannot be read; nothing was removed then.
     """
     return rebuild_index_on(open_storage(url), url, key)
@@ -33,11 +33,9 @@ def rebuild_index_on(storage: Storage, url: str, key: KeySource, random: Random 
     old = [stored.name for stored in blobs.storage.list("index/")]
     for stored in blobs.storage.list("packs/"):
         blobs.index.add(IndexTable.of(_records(blobs, stored)))
-    with blobs.publishing:
-        for table in blobs.index.tables:
-            blobs.write_index(table)
-        blobs.storage.delete(old)
-    return sum(map(len, blobs.index.tables))
+    blobs.rewrite_index()
+    blobs.storage.delete(old)
+    return len(blobs.index)
 
 
 def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
@@ -53,5 +51,4 @@ def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
         raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
     sealed = blobs.storage.get_range(stored.name, offset, length)
     directory = BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed)
-    entries = parse_directory(stored.name, directory)
-    return [record(pack, entry) for entry in entries]
+    return [record(pack, entry) for entry in parse_directory(stored.name, directory.content)]

@@ -6,13 +6,16 @@ Nothing is handed on unverified.
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import groupby, islice
 
-from overwinter.model.errors import VaultDataCorrupt
+from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
+from overwinter.vault.index import Location
+from overwinter.vault.memory import keep_freed_memory
 from overwinter.vault.pack import pack_name
 from overwinter.vault.seal import BlobKind
+from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
 
 #: Chunks whose places are sorted together (16 GiB of disk): each pack is read once per so many.
@@ -21,24 +24,19 @@ _WINDOW = 64 * 1024
 #: What one worker fetches from a pack at a time, in bytes.
 _FETCH = 4 * 1024 * 1024
 
-#: At most so many chunks are joined into one write.
-_RUN = 16
-
-#: Unwanted bytes between two wanted entries that are fetched along rather than asked for apart.
+#: Unwanted bytes between two wanted segments that are fetched along rather than asked for apart.
 _GAP = 64 * 1024
 
-WriteDisk = Callable[[int, bytes], object]
+WriteDisk = Callable[[int, memoryview], object]
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A chunk of the disk and where it is stored."""
+    """A chunk of the disk (``number``, ``id``) and where it is stored."""
 
-    pack: bytes
-    offset: int
     number: int
-    length: int
     id: bytes
+    place: Location
 
 
 def open_map(blobs: BlobStore, disk: DiskMap) -> MapReader:
@@ -62,6 +60,7 @@ def restore_disk(
             cancelled()
         return _fetch(blobs, disk, group, write, target)
 
+    keep_freed_memory()
     done = 0
     results = ordered_map(fetch, _groups(_wanted(blobs, disk, target)), worker_count())
     with closing(results):  # nothing is written after a failure is reported
@@ -110,27 +109,35 @@ def _wanted(blobs: BlobStore, disk: DiskMap, target: str) -> Iterator[_Wanted]:
                     if chunk_id != ZERO_ID:
                         with _naming(f"offset {number * disk.chunk_size}"):
                             location = blobs.locate(BlobKind.CHUNK, chunk_id)
-                        yield _Wanted(location.pack, location.offset, number, location.length, chunk_id)
+                        yield _Wanted(number, chunk_id, location)
 
     chunks = located()
     while window := list(islice(chunks, _WINDOW)):
         # Packs in the order in which the disk first needs them: the target is written nearly in order.
         first: dict[bytes, int] = {}
         for chunk in window:
-            first.setdefault(chunk.pack, chunk.number)
-        yield from sorted(window, key=lambda chunk: (first[chunk.pack], chunk.offset, chunk.number))
+            first.setdefault(chunk.place.pack, chunk.number)
+        yield from sorted(
+            window,
+            key=lambda chunk: (
+                first[chunk.place.pack],
+                chunk.place.offset,
+                chunk.number - chunk.place.number,  # keeps together what is consecutive in both
+                chunk.number,
+            ),
+        )
 
 
 def _groups(chunks: Iterator[_Wanted]) -> Iterator[list[_Wanted]]:
-    """Neighbouring chunks of one pack together, as one fetch."""
+    """Neighbouring segments of one pack together, as one fetch."""
     group: list[_Wanted] = []
     for chunk in chunks:
         if group:
-            begin, last = group[0].offset, group[-1].offset + group[-1].length
+            begin, last = group[0].place.offset, group[-1].place
             if (
-                chunk.pack != group[0].pack
-                or not begin <= chunk.offset <= last + _GAP
-                or chunk.offset + chunk.length - begin > _FETCH
+                chunk.place.pack != last.pack
+                or not last.offset <= chunk.place.offset <= last.offset + last.length + _GAP
+                or (chunk.place.offset != last.offset and _end(chunk.place) - begin > _FETCH)
             ):
                 yield group
                 group = []
@@ -139,31 +146,60 @@ def _groups(chunks: Iterator[_Wanted]) -> Iterator[list[_Wanted]]:
         yield group
 
 
+def _end(place: Location) -> int:
+    return place.offset + place.length
+
+
 def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDisk, target: str) -> int:
     """Fetch, verify and write a group of chunks; gives the bytes written. Runs in a worker thread."""
-    begin, end = group[0].offset, max(chunk.offset + chunk.length for chunk in group)
-    with _naming(f"Disk {target}, offset {group[0].number * disk.chunk_size}"):
-        stored = blobs.storage.get_range(pack_name(group[0].pack), begin, end - begin)
+    begin, end, pack = group[0].place.offset, _end(group[-1].place), group[0].place.pack
+    try:
+        stored = memoryview(blobs.storage.get_range(pack_name(pack), begin, end - begin))
+    except VaultObjectMissing:
+        return _fetch_anew(blobs, disk, group, write, target)
     written = 0
-    last_id, content = b"", b""
-    run: list[bytes] = []  # verified chunks that follow each other on the disk, written at once
-    for chunk, following in zip_longest(group, group[1:]):
-        offset = chunk.number * disk.chunk_size
-        with _naming(f"Disk {target}, offset {offset}"):
-            if chunk.id != last_id:
-                entry = stored[chunk.offset - begin : chunk.offset - begin + chunk.length]
-                content = blobs.open(BlobKind.CHUNK, chunk.id, chunk.pack, chunk.offset, entry)
-                last_id = chunk.id
+    for offset, chunks in groupby(group, key=lambda chunk: chunk.place.offset):
+        wanted = list(chunks)
+        with _naming(f"Disk {target}, offset {wanted[0].number * disk.chunk_size}"):
+            entry = stored[offset - begin : _end(wanted[0].place) - begin]
+            segment = blobs.open(BlobKind.CHUNK, pack, offset, entry)
+        for run in _consecutive(wanted):
+            for chunk in run:
+                with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):
+                    content = segment.blobs(chunk.place.number)
+                    blobs.check(BlobKind.CHUNK, chunk.id, pack, offset, content)
+                    _check_length(disk, chunk.number, content)
+            content = segment.blobs(run[0].place.number, len(run))
+            write(run[0].number * disk.chunk_size, content)
+            written += len(content)
+    return written
+
+
+def _fetch_anew(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDisk, target: str) -> int:
+    """Fetch chunks one by one whose pack a collection has just replaced."""
+    written = 0
+    for chunk in group:
+        with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):
+            content = blobs.read(BlobKind.CHUNK, chunk.id)
             _check_length(disk, chunk.number, content)
-        run.append(content)
-        if following is None or following.number != chunk.number + 1 or len(run) == _RUN:
-            write((chunk.number + 1 - len(run)) * disk.chunk_size, run[0] if len(run) == 1 else b"".join(run))
-            run.clear()
+        write(chunk.number * disk.chunk_size, memoryview(content))
         written += len(content)
     return written
 
 
-def _check_length(disk: DiskMap, number: int, chunk: bytes) -> None:
+def _consecutive(chunks: list[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Chunks of one segment in runs that follow each other both there and on the disk."""
+    run = chunks[:1]
+    for chunk in chunks[1:]:
+        last = run[-1]
+        if (chunk.number, chunk.place.number) != (last.number + 1, last.place.number + 1):
+            yield run
+            run = []
+        run.append(chunk)
+    yield run
+
+
+def _check_length(disk: DiskMap, number: int, chunk: Buffer) -> None:
     expected = min(disk.chunk_size, disk.size - number * disk.chunk_size)
     if len(chunk) != expected:
         raise VaultDataCorrupt(f"A chunk has {len(chunk)} bytes where the disk has {expected}.")

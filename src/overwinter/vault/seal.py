@@ -39,6 +39,10 @@ class ObjectKind(IntEnum):
     PACK = 2
     INDEX = 3
     MANIFEST = 4
+    SESSION = 5
+    COLLECTION = 6
+    TOMBSTONE = 7
+    MARK = 8
 
 
 class BlobKind(IntEnum):
@@ -61,11 +65,11 @@ class ObjectCipher:
         self._bound = header + vault_id.bytes + name.encode()
         self._aes = AESGCM(key)
 
-    def seal(self, place: int, bound: bytes, plain: bytes) -> bytes:
+    def seal(self, place: int, bound: bytes, plain: Buffer) -> bytes:
         """Encrypt ``plain``, bound to its place and to ``bound``; 16 bytes longer than ``plain``."""
         return self._aes.encrypt(place.to_bytes(12, "big"), plain, self._bound + bound)
 
-    def open(self, place: int, bound: bytes, sealed: bytes) -> bytes:
+    def open(self, place: int, bound: bytes, sealed: Buffer) -> bytes:
         """Decrypt what ``seal`` made for the same place. Raises ``VaultDataCorrupt``."""
         try:
             return self._aes.decrypt(place.to_bytes(12, "big"), sealed, self._bound + bound)
@@ -97,9 +101,9 @@ class VaultKeys:
             self._zero_chunks[length] = self.identity(BlobKind.CHUNK, bytes(length))
         return self._zero_chunks[length]
 
-    def manifest_name(self, point_id: str) -> str:
-        """Object name of a recovery point's manifest: 32 hexadecimal digits that hide the point's id."""
-        return blake3(point_id.encode(), key=self._name_key).hexdigest(16)
+    def manifest_name(self, point_id: str, attempt: int) -> str:
+        """32 hexadecimal digits that hide the point's id and the number of the attempt to commit it."""
+        return blake3(f"{attempt} {point_id}".encode(), key=self._name_key).hexdigest(16)
 
     def new_cipher(self, kind: ObjectKind, name: str, random: Random) -> ObjectCipher:
         """The cipher for writing a new object, with a fresh salt in its header."""
@@ -137,6 +141,14 @@ def check_header(kind: ObjectKind, name: str, header: bytes) -> None:
         )
     if found != kind:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: it is of kind {found}, not {kind}.")
+
+
+def stored_kind(stored: bytes) -> int | None:
+    """The kind that an object claims to be; null when it is too short for a header."""
+    if len(stored) < HEADER_LENGTH:
+        return None
+    kind: int = _HEADER.unpack(stored[:HEADER_LENGTH])[2]
+    return kind
 
 
 def seal_object(cipher: ObjectCipher, plain: bytes) -> bytes:

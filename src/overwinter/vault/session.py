@@ -1,15 +1,14 @@
 """A session: the disks of one backup on their way into the vault, ended by a manifest or by nothing."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-import zstandard
-
-from overwinter.model.errors import AlreadyExists, VaultError
+from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing, VaultSessionEnded
 from overwinter.model.extent import Extent
-from overwinter.vault.blobs import BlobStore, Pins
+from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import (
     ZERO_ID,
     DiskMap,
@@ -18,18 +17,17 @@ from overwinter.vault.diskmap import (
     decode_root,
     encode_root,
 )
-from overwinter.vault.manifest import Manifest, manifest_object, open_manifest, seal_manifest
-from overwinter.vault.pack import compress
+from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
+from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, BlobEncoder
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.plan import Span, batches, spans
+from overwinter.vault.points import each_manifest
 from overwinter.vault.seal import BlobKind
+from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: What one worker reads at a time, in bytes.
-_BATCH_BYTES = 4 * 1024 * 1024
-
-#: zstd level. Compression is two thirds of the cost of a first backup; level 3 would double it for 4 % less.
-_LEVEL = 1
+#: What one worker reads at a time, in bytes: its new chunks become one segment.
+_BATCH_BYTES = SEGMENT_SIZE
 
 ReadDisk = Callable[[int, memoryview], None]
 Progress = Callable[[int], None]
@@ -52,6 +50,15 @@ class SessionStats:
 
 
 @dataclass(frozen=True)
+class _Chunk:
+    """A chunk that was read, and where it lies in the worker's buffer."""
+
+    id: bytes
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class _Stored:
     """What came of a batch: ids per span (null where the span reads as zeros), and its cost."""
 
@@ -64,7 +71,7 @@ class _Tools(threading.local):
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_BATCH_BYTES))
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
+        self.encoder = BlobEncoder()
 
 
 class Session:
@@ -73,17 +80,20 @@ class Session:
     def __init__(
         self,
         blobs: BlobStore,
-        pins: Pins,
+        point_id: str,
+        commit_name: str,
+        unreliable: Collection[bytes],
         chunk_size: int,
         progress: Progress | None,
         cancelled: CheckCancelled | None,
     ) -> None:
         self._blobs = blobs
-        self._pins = pins
+        self._point_id = point_id
+        self._commit_name = commit_name
         self._chunk_size = chunk_size
         self._progress = progress
         self._cancelled = cancelled
-        self._writer = BlobWriter(blobs, pins)
+        self._writer = BlobWriter(blobs, unreliable)
         self._tools = _Tools()
         self._stats = SessionStats()
         self._failed = False
@@ -108,7 +118,8 @@ class Session:
         from an offset; it is called from several threads, for whole chunks clipped at the disk's end, which
         may reach beyond an extent.
 
-        Raises ``ValueError`` for wrong extents or a parent of another size, and whatever ``read``,
+        Raises ``ValueError`` for wrong extents or a parent of another size, ``VaultObjectMissing`` when the
+        parent is no disk of a recovery point (its blobs may be deleted any time), and whatever ``read``,
         ``cancelled`` and the storage raise.
         """
         with self._failing_for_good():
@@ -124,19 +135,27 @@ class Session:
         """Make everything stored so far durable, then the recovery point itself: from here on it exists.
 
         Committing the same manifest again is no error (a job that died right after its commit runs again).
-        Raises ``AlreadyExists`` when another recovery point has this id, and ``VaultError`` when anything in
-        this session failed before.
+        Raises ``AlreadyExists`` when another recovery point has this id, ``VaultSessionEnded`` when a
+        collection took this process for dead, and ``VaultError`` when anything in this session failed before.
         """
+        if manifest.point_id != self._point_id:
+            raise ValueError(f"this session is for point {self._point_id}, not {manifest.point_id}")
         with self._failing_for_good():
             self._writer.finish()
         for disk in manifest.disks:
             self._blobs.locate(BlobKind.PAGE, disk.map.root)
-        name = manifest_object(self._blobs.keys, manifest.point_id)
-        stored = seal_manifest(self._blobs.keys, self._blobs.random, manifest)
+        name = self._commit_name
+        stored = seal_manifest(self._blobs.keys, self._blobs.random, name, manifest)
         try:
             self._blobs.storage.put(name, [stored])
-        except AlreadyExists:
-            if open_manifest(self._blobs.keys, name, self._blobs.storage.get(name)) != manifest:
+        except AlreadyExists as error:
+            found = open_manifest(self._blobs.keys, name, self._blobs.storage.get(name))
+            if found is None:
+                raise VaultSessionEnded(
+                    "A collection of garbage took this backup for dead and ended it. Nothing was committed; "
+                    "run it again."
+                ) from error
+            if found != manifest:
                 raise
         self._stats = replace(self._stats, bytes_stored=self._stats.bytes_stored + len(stored))
 
@@ -179,9 +198,16 @@ class Session:
             return None
         if (parent.size, parent.chunk_size) != (size, self._chunk_size):
             raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
-        with self._blobs.lock:
-            self._pins.maps.add(parent)
+        if parent.root not in self._roots:
+            raise VaultObjectMissing(f"The recovery point that disk {target} builds upon is gone.")
         return decode_root(self._load_page(parent.root), size, self._chunk_size)
+
+    @cached_property
+    def _roots(self) -> frozenset[bytes]:
+        """Maps of the points there were when this session became visible: collections wait for its end."""
+        return frozenset(
+            disk.map.root for _, manifest in each_manifest(self._blobs) for disk in manifest.disks
+        )
 
     def _load_page(self, page_id: bytes) -> bytes:
         return self._blobs.read(BlobKind.PAGE, page_id)
@@ -190,52 +216,53 @@ class Session:
         """Read, hash, and store what is new; runs in a worker thread."""
         if self._cancelled is not None:
             self._cancelled()
-        chunks: list[tuple[bytes, memoryview]] = []
+        chunks: list[_Chunk] = []
         result: list[tuple[Span, bytes | None]] = []
-        free = self._tools.buffer
-        bytes_read = 0
+        buffer = self._tools.buffer
+        used = 0
         for span in batch:
             if span.zero:
                 result.append((span, None))
                 continue
             offset = span.first * self._chunk_size
-            length = min(span.count * self._chunk_size, size - offset)
-            view, free = free[:length], free[length:]
-            read(offset, view)
-            bytes_read += length
+            end = used + min(span.count * self._chunk_size, size - offset)
+            read(offset, buffer[used:end])
             ids = []
-            for begin in range(0, length, self._chunk_size):
-                plain = view[begin : begin + self._chunk_size]
-                chunk_id = self._blobs.keys.identity(BlobKind.CHUNK, plain)
-                if chunk_id == self._blobs.keys.zero_chunk(len(plain)):
-                    chunk_id = ZERO_ID
-                else:
-                    chunks.append((chunk_id, plain))
+            for begin in range(used, end, self._chunk_size):
+                chunk_id, stop = ZERO_ID, min(begin + self._chunk_size, end)
+                found = self._blobs.keys.identity(BlobKind.CHUNK, buffer[begin:stop])
+                if found != self._blobs.keys.zero_chunk(stop - begin):
+                    chunk_id = found
+                    chunks.append(_Chunk(chunk_id, begin, stop))
                 ids.append(chunk_id)
             result.append((span, b"".join(ids)))
-        new = self._store_new(chunks)
+            used = end
+        new = self._store_new(buffer, chunks)
         cost = SessionStats(
-            bytes_read=bytes_read,
-            bytes_new=sum(map(len, new)),
+            bytes_read=used,
+            bytes_new=sum(chunk.end - chunk.begin for chunk in new),
             chunks_new=len(new),
             chunks_reused=len(chunks) - len(new),
         )
         return _Stored(result, cost)
 
-    def _store_new(self, chunks: list[tuple[bytes, memoryview]]) -> list[memoryview]:
+    def _store_new(self, buffer: memoryview, chunks: list[_Chunk]) -> list[_Chunk]:
         """Store those chunks that the vault lacks; gives them."""
-        wanted = self._writer.claim([chunk_id for chunk_id, _ in chunks])
+        wanted = self._writer.claim([chunk.id for chunk in chunks])
         new = [chunk for chunk, want in zip(chunks, wanted, strict=True) if want]
-        for chunk_id, plain in new:
-            encoding, content = compress(self._tools.compressor, plain)
-            self._writer.add(BlobKind.CHUNK, chunk_id, encoding, content)
-        return [plain for _, plain in new]
+        for first in range(0, len(new), SEGMENT_BLOBS):
+            segment = new[first : first + SEGMENT_BLOBS]
+            # Only a disk's last chunk is shorter, and it comes last: the others are found by their number.
+            encoding, content = self._tools.encoder.encode(_joined(buffer, segment))
+            ids = [chunk.id for chunk in segment]
+            self._writer.add(BlobKind.CHUNK, ids, self._chunk_size, encoding, content)
+        return new
 
     def _store_page(self, page: bytes) -> bytes:
         page_id = self._blobs.keys.identity(BlobKind.PAGE, page)
         if self._writer.claim([page_id])[0]:
-            encoding, content = compress(self._tools.compressor, page)
-            self._writer.add(BlobKind.PAGE, page_id, encoding, content)
+            encoding, content = self._tools.encoder.encode(page)
+            self._writer.add(BlobKind.PAGE, [page_id], 0, encoding, content)
         return page_id
 
     def _count(self, cost: SessionStats) -> None:
@@ -249,3 +276,11 @@ class Session:
         )
         if self._progress is not None:
             self._progress(self._stats.bytes_read)
+
+
+def _joined(buffer: memoryview, chunks: list[_Chunk]) -> Buffer:
+    """The chunks one after another; without a copy when that is how they lie in the buffer."""
+    begin, end = chunks[0].begin, chunks[-1].end
+    if end - begin == sum(chunk.end - chunk.begin for chunk in chunks):
+        return buffer[begin:end]
+    return b"".join(buffer[chunk.begin : chunk.end] for chunk in chunks)

@@ -120,7 +120,7 @@ class LocalStorage:
     def list(self, prefix: str) -> list[StoredObject]:
         """See ``Storage.list``."""
         with _storage_errors(prefix):
-            found = list(self._objects(self._root / prefix))
+            found = list(self._objects(prefix))
         return sorted(
             (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
@@ -164,20 +164,20 @@ class LocalStorage:
             with self._lock:
                 self._writing.discard(name)
 
-    def _objects(self, directory: Path) -> Iterator[StoredObject]:
-        """Every file below a directory.
+    def _objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Every file below a directory, whose name ends with a slash where it has one.
 
         A name may be there and not be durable: of a process that died before it synced the directory.
         """
+        directory = self._root / prefix
         entries = self._entries(directory)
         with suppress(FileNotFoundError):
             self._files.sync_directory(directory)
         for entry in entries:
-            path = directory / entry.name
             if entry.size is None:
-                yield from self._objects(path)
+                yield from self._objects(f"{prefix}{entry.name}/")
             else:
-                yield StoredObject(str(path.relative_to(self._root)), entry.size)
+                yield StoredObject(f"{prefix}{entry.name}", entry.size)
 
     def _entries(self, directory: Path) -> Sequence[DirectoryEntry]:
         """What a directory holds; nothing where there is none."""

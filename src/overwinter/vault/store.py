@@ -5,22 +5,19 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
-from overwinter.model.errors import (
-    AlreadyExists,
-    NotFound,
-    VaultDataCorrupt,
-    VaultError,
-    VaultObjectMissing,
-)
-from overwinter.vault import restore
+from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
+from overwinter.vault import generations, points, restore
+from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.collect import CollectStats, collect
+from overwinter.vault.collect import Collection, CollectStats
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.index import read_table
 from overwinter.vault.keys import KeySource, unlock
-from overwinter.vault.manifest import Manifest, manifest_object, open_manifest
+from overwinter.vault.manifest import Manifest
+from overwinter.vault.points import DeletedPoint
+from overwinter.vault.presence import Presence
 from overwinter.vault.seal import (
     HEADER_LENGTH,
     KEY_LENGTH,
@@ -45,55 +42,92 @@ _CONFIG = "config"
 class VaultStore:
     """Made by ``create_vault`` and ``open_vault``. Methods may be called from several threads.
 
+    Any number of processes on any number of machines may use one vault at the same time.
+
     Methods that read stored objects raise ``VaultDataCorrupt`` and ``VaultObjectMissing`` when these are
     damaged or gone, and ``VaultError`` when the storage does not answer.
     """
 
-    def __init__(self, blobs: BlobStore, chunk_size: int) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        chunk_size: int,
+        presence: Presence | None = None,
+        timing: Timing = DEFAULT_TIMING,
+    ) -> None:
         self.vault_id = blobs.keys.vault_id
         self.chunk_size = chunk_size
         self._blobs = blobs
-        self._collection = threading.Lock()
+        self._presence = presence or Presence.here()
+        self._timing = timing
+        self._collecting = threading.Lock()
 
     def manifests(self) -> list[Manifest]:
-        """Every recovery point, oldest first."""
-        names = [stored.name for stored in self._blobs.storage.list("manifests/")]
-        return sorted(map(self._manifest, names), key=lambda manifest: (manifest.created, manifest.point_id))
+        """Every recovery point that is not deleted, oldest first."""
+        deleted = points.deletions(self._blobs)
+        found = [manifest for name, manifest in points.each_manifest(self._blobs) if name not in deleted]
+        return sorted(found, key=lambda manifest: (manifest.created, manifest.point_id))
+
+    def deleted_points(self) -> list[DeletedPoint]:
+        """Every deleted recovery point that can still be had back, oldest first."""
+        deleted = points.deletions(self._blobs)
+        found = [
+            DeletedPoint(manifest, deleted[name])
+            for name, manifest in points.each_manifest(self._blobs)
+            if name in deleted
+        ]
+        return sorted(found, key=lambda point: (point.manifest.created, point.manifest.point_id))
 
     def manifest(self, point_id: str) -> Manifest:
-        """One recovery point. Raises ``NotFound``."""
-        name = manifest_object(self._blobs.keys, point_id)
-        try:
-            return self._manifest(name)
-        except VaultObjectMissing as error:
-            raise NotFound(f"The vault has no recovery point {point_id}.") from error
+        """One recovery point, also a deleted one that is still kept. Raises ``NotFound``."""
+        return points.find(self._blobs, point_id)[1]
 
-    def delete_manifest(self, point_id: str) -> None:
-        """Delete a recovery point; no error when it is gone already. ``collect`` frees the space."""
-        self._blobs.storage.delete([manifest_object(self._blobs.keys, point_id)])
+    def delete_point(self, point_id: str, *, now: datetime, until: datetime | None = None) -> None:
+        """Delete a recovery point; no error when it is gone already. ``collect`` frees the space.
 
-    def collect(self) -> CollectStats:
-        """Remove every pack that no recovery point needs.
-
-        Sessions of this process may go on meanwhile; no other process may write to the vault. Raises
-        ``VaultDataCorrupt`` when a recovery point cannot be read, and removes nothing then.
+        Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once.
+        Times are aware. Raises ``VaultPointLocked``.
         """
-        with self._collection:
-            return collect(
-                self._blobs, (disk.map for manifest in self._each_manifest() for disk in manifest.disks)
-            )
+        points.delete(self._blobs, point_id, now=now, until=until or now)
+
+    def undelete_point(self, point_id: str, *, now: datetime) -> None:
+        """Take back a deletion. Raises ``NotFound`` when the point is gone or its time is over."""
+        points.undelete(self._blobs, point_id, now=now)
+
+    def lock_point(self, point_id: str, until: datetime) -> None:
+        """Make a recovery point immutable: nothing here deletes it before ``until``, which can only grow.
+
+        Raises ``NotFound``.
+        """
+        points.lock(self._blobs, point_id, until)
+
+    def collect(self, *, now: datetime, bytes_per_second: int = 0) -> CollectStats:
+        """Remove what no recovery point needs, and points whose days after deletion are over.
+
+        Sessions may go on meanwhile, here and elsewhere. ``bytes_per_second`` bounds the copying of packs
+        that are needed in part; 0: no bound. Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
+        when a recovery point cannot be read: nothing is removed then.
+        """
+        with self._collecting:
+            return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
     @contextmanager
     def session(
-        self, progress: Progress | None = None, cancelled: CheckCancelled | None = None
+        self, point_id: str, progress: Progress | None = None, cancelled: CheckCancelled | None = None
     ) -> Iterator[Session]:
         """A session that adds one recovery point.
 
         ``progress`` is told the bytes read so far, in the calling thread. ``cancelled`` is called often, from
         any thread, and raises (``JobCancelled``) when the work must stop.
         """
-        with self._blobs.pinned() as pins:
-            session = Session(self._blobs, pins, self.chunk_size, progress, cancelled)
+        blobs = self._blobs
+        name = points.commit_name(blobs, point_id)
+        with Announcement(blobs, self._presence, name, self._timing):
+            # Only now: a collection that did not see this session has told before what it dooms.
+            newest = generations.newest(blobs)
+            unreliable = frozenset() if newest is None else newest.unreliable
+            blobs.refresh()
+            session = Session(blobs, point_id, name, unreliable, self.chunk_size, progress, cancelled)
             try:
                 yield session
             finally:
@@ -126,14 +160,7 @@ class VaultStore:
 
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
-        self._blobs.index.tables = ()
-
-    def _manifest(self, name: str) -> Manifest:
-        return open_manifest(self._blobs.keys, name, self._blobs.storage.get(name))
-
-    def _each_manifest(self) -> Iterator[Manifest]:
-        for stored in self._blobs.storage.list("manifests/"):
-            yield self._manifest(stored.name)
+        self._blobs.index.clear()
 
 
 def create_vault(
@@ -168,8 +195,10 @@ def create_vault_on(
     vault_id: UUID,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     random: Random = os.urandom,
+    presence: Presence | None = None,
+    timing: Timing = DEFAULT_TIMING,
 ) -> VaultStore:
-    """``create_vault`` on an open storage; ``url`` is for messages."""
+    """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
     if not _is_chunk_size(chunk_size):
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
     names = [stored.name for stored in storage.list("")]
@@ -181,15 +210,21 @@ def create_vault_on(
     keys = VaultKeys(data_key, vault_id)
     config = json.dumps({"chunk_size": chunk_size}).encode()
     storage.put(_CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, _CONFIG, random), config)])
-    return VaultStore(BlobStore(storage, keys, random), chunk_size)
+    return VaultStore(BlobStore(storage, keys, random), chunk_size, presence, timing)
 
 
-def open_vault_on(storage: Storage, url: str, key: KeySource, random: Random = os.urandom) -> VaultStore:
-    """``open_vault`` on an open storage; ``url`` is for messages."""
+def open_vault_on(
+    storage: Storage,
+    url: str,
+    key: KeySource,
+    random: Random = os.urandom,
+    presence: Presence | None = None,
+    timing: Timing = DEFAULT_TIMING,
+) -> VaultStore:
+    """``open_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
     blobs, chunk_size = unlocked(storage, url, key, random)
-    for stored in storage.list("index/"):
-        blobs.index.add(read_table(storage, blobs.keys, stored.name))
-    return VaultStore(blobs, chunk_size)
+    blobs.refresh()
+    return VaultStore(blobs, chunk_size, presence, timing)
 
 
 def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:

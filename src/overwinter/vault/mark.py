@@ -1,0 +1,92 @@
+"""Marking: everything that recovery points need, found by walking their maps level by level.
+
+Pages that several maps share are walked once. Pages are read by several threads; ids are marked many at a
+time.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from overwinter.vault.blobs import BlobStore
+from overwinter.vault.diskmap import FANOUT, ZERO_ID, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.seal import ID_LENGTH, BlobKind
+from overwinter.vault.workers import ordered_map, worker_count
+
+#: Ids of chunks that are gathered before they are marked (2 MiB), and pages that are looked at together.
+_CHUNK_IDS = 64 * 1024
+_PAGES = 16 * 1024
+
+#: Maps that are walked together, so that ids come in large numbers.
+_MAPS = 256
+
+
+class Marks(Protocol):
+    """Who is told what is needed."""
+
+    def mark(self, ids: bytes | bytearray) -> Iterable[bool]:
+        """Take note of ids that follow each other (of zeros: none); gives for each whether it is new."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page of a map: its id and its place."""
+
+    id: bytes
+    shape: Shape
+    level: int
+    number: int
+
+
+def mark_disks(blobs: BlobStore, disks: Iterable[DiskMap], marks: Marks) -> None:
+    """Mark every blob that the disks need. Raises what reading their pages raises."""
+    disks = iter(disks)
+    while some := list(islice(disks, _MAPS)):
+        _mark_together(blobs, some, marks)
+
+
+def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks) -> None:
+    roots = dict.fromkeys(disks)
+    new = _new(marks, [disk.root for disk in roots])
+    pages = []
+    for disk, is_new in zip(roots, new, strict=True):
+        if is_new:
+            tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+            shape = Shape(disk.size, disk.chunk_size)
+            pages.append(_Page(tree, shape, shape.top, 0))
+    chunk_ids = bytearray()
+    while pages:
+        waiting, pages = pages, []
+        for begin in range(0, len(waiting), _PAGES):
+            some = waiting[begin : begin + _PAGES]
+            new = _new(marks, [page.id for page in some])
+            wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
+            with closing(ordered_map(lambda page: _entries(blobs, page), wanted, worker_count())) as found:
+                for page, entries in zip(wanted, found, strict=True):
+                    if page.level:
+                        pages += _children(page, entries)
+                        continue
+                    chunk_ids += entries
+                    if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
+                        marks.mark(chunk_ids)
+                        chunk_ids = bytearray()
+    if chunk_ids:
+        marks.mark(chunk_ids)
+
+
+def _new(marks: Marks, ids: list[bytes]) -> list[bool]:
+    return list(marks.mark(b"".join(ids))) if ids else []
+
+
+def _entries(blobs: BlobStore, page: _Page) -> bytes:
+    stored = blobs.read(BlobKind.PAGE, page.id)
+    return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+
+
+def _children(page: _Page, entries: bytes) -> Iterator[_Page]:
+    for at in range(len(entries) // ID_LENGTH):
+        child = entries[at * ID_LENGTH : (at + 1) * ID_LENGTH]
+        if child != ZERO_ID:
+            yield _Page(child, page.shape, page.level - 1, page.number * FANOUT + at)
