@@ -28,6 +28,9 @@ Buffer = bytes | bytearray | memoryview
 #: Directory of files that are being written; nothing in it is ever read.
 UNFINISHED = "tmp"
 
+#: Times to write an object whose file another process discards: it cannot know that the writer lives.
+_ATTEMPTS = 5
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -83,14 +86,20 @@ class LocalStorage:
         self._root = root
         self._files = files or SystemFiles()
         self._lock = threading.Lock()
-        self._counter = 0
         self._writing: set[str] = set()
         self._durable: set[Path] = set()
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
-        target = self._root / name
-        with _storage_errors(name), self._temporary_file() as temporary:
+        with _storage_errors(name):
+            for _ in range(_ATTEMPTS - 1):
+                with suppress(FileNotFoundError):
+                    self._put(self._root / name, parts)
+                    return
+            self._put(self._root / name, parts)
+
+    def _put(self, target: Path, parts: Sequence[Buffer]) -> None:
+        with self._temporary_file() as temporary:
             descriptor = self._files.create(temporary)
             try:
                 for part in parts:
@@ -150,9 +159,8 @@ class LocalStorage:
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
         """A name nobody else uses, for the length of one write."""
+        name = os.urandom(16).hex()
         with self._lock:
-            self._counter += 1
-            name = f"{os.getpid()}-{id(self):x}-{self._counter}"
             self._writing.add(name)
         path = self._root / UNFINISHED / name
         try:
