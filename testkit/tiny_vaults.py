@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from unittest.mock import patch
 from uuid import UUID
 
@@ -18,11 +19,13 @@ from overwinter.model.point import Consistency
 from overwinter.model.protection import KeyKind
 from overwinter.vault import KeySource, Manifest, ManifestDisk, Session, VaultStore
 from overwinter.vault.keys import unlock
+from overwinter.vault.presence import Presence
 from overwinter.vault.storage import Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
 
 CHUNK = 4096
 VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
 
 #: The disks of one recovery point.
@@ -33,7 +36,7 @@ _SMALL = {
     "overwinter.vault.pack.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACKS_PER_INDEX": 2,
-    "overwinter.vault.session._BATCH_BYTES": 128 * 1024,
+    "overwinter.vault.session._BATCH_BYTES": 8 * 1024,
     "overwinter.vault.collect._MOST_INDEX_OBJECTS": 6,
 }
 
@@ -59,10 +62,35 @@ class _CallersThread(Executor):
         return future
 
 
+class Processes:
+    """The processes that work with the vault: all in this one, alive until they are said to be dead."""
+
+    _alive: ClassVar[set[int]] = set()
+    _numbers = count(1)
+
+    @classmethod
+    def begin(cls) -> Presence:
+        """A new process."""
+        number = next(cls._numbers)
+        cls._alive.add(number)
+        return Presence(Presence.here().machine, number, started=number)
+
+    @classmethod
+    def all_die(cls) -> None:
+        """No process that has begun lives on."""
+        cls._alive.clear()
+
+    @classmethod
+    def started(cls, number: int) -> int | None:
+        """When a process has begun; null when it is dead."""
+        return number if number in cls._alive else None
+
+
 @contextmanager
 def in_order() -> Iterator[None]:
-    """Small packs, and no thread but the caller's."""
+    """Small packs, no thread but the caller's, and `Processes` instead of those of the machine."""
     with ExitStack() as stack:
+        stack.enter_context(patch("overwinter.vault.presence._started", Processes.started))
         for place, value in _SMALL.items():
             stack.enter_context(patch(place, value))
         for module in ("packing", "workers"):
@@ -76,13 +104,13 @@ def key(number: int = 0) -> KeySource:
 
 
 def create(storage: Storage, random: Random) -> VaultStore:
-    """A new vault that ``key()`` opens."""
-    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes)
+    """A new vault that ``key()`` opens, made by a new process."""
+    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, Processes.begin())
 
 
 def reopen(storage: Storage, random: Random, source: KeySource | None = None) -> VaultStore:
-    """Open a vault with ``key()`` or another key."""
-    return open_vault_on(storage, _URL, source or key(), random.randbytes)
+    """Open a vault with ``key()`` or another key, in a new process."""
+    return open_vault_on(storage, _URL, source or key(), random.randbytes, Processes.begin())
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:
@@ -99,7 +127,7 @@ def remove_key(storage: Storage, source: KeySource) -> None:
 @contextmanager
 def session(vault: VaultStore, point: str) -> Iterator[Session]:
     """A session that adds the point."""
-    with vault.session() as opened:
+    with vault.session(point) as opened:
         yield opened
 
 
@@ -150,7 +178,7 @@ def read(vault: VaultStore, manifest: Manifest) -> Disks:
     for disk in manifest.disks:
         content = bytearray(disk.size)
 
-        def write(offset: int, data: bytes, to: bytearray = content) -> None:
+        def write(offset: int, data: memoryview, to: bytearray = content) -> None:
             to[offset : offset + len(data)] = data
 
         vault.restore_disk(disk.map, write, target=disk.target)

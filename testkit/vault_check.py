@@ -7,7 +7,7 @@ from random import Random
 from overwinter.model.errors import OverwinterError, VaultKeyWrong
 from overwinter.vault import KeySource, Manifest, VaultStore
 from overwinter.vault.storage import Buffer, Storage, StoredObject
-from testkit.tiny_vaults import Disks, back_up, changed, create, key, read, reopen, some_disks
+from testkit.tiny_vaults import NOW, Disks, Processes, back_up, changed, create, key, read, reopen, some_disks
 from testkit.vault_promises import Promised
 
 #: The point that is added to see whether the vault can be worked with.
@@ -37,18 +37,19 @@ def check(
     random: Random,
     unfinished: Callable[[], Sequence[str]] = tuple,
 ) -> None:
-    """Open the vault, read every point, add one, collect, and read every point again.
+    """Open the vault after all who used it have died, read every point, add one, collect, read all again.
 
     ``unfinished`` gives the files that are no objects. Raises ``BrokenPromise``.
     """
+    Processes.all_die()
     seen = _PacksSeen(storage)
     with _usable():
         source, vault = open_as_promised(seen, keys, random) or (key(), create(seen, random))
         found = read_points(vault, points)
         disks = {manifest.point_id: content for manifest, content in found}
         disks[NEXT_POINT] = _next_backup(vault, found, points, random)
-        vault.collect()
-        if left := unfinished():
+        vault.collect(now=NOW)
+        if left := [*unfinished(), *(stored.name for stored in storage.list("sessions/"))]:
             raise Unusable(f"collection left {left}")
         for attempt in range(2):
             vault = reopen(seen, random, source)
@@ -59,7 +60,7 @@ def check(
                 return
             if attempt:
                 raise Unusable(f"no point needs {unread}, and collection left them")
-            vault.collect()  # of two packs with the same blob, the new index may choose the other one
+            vault.collect(now=NOW)  # of two packs with the same blob, the new index may choose the other one
 
 
 def open_as_promised(

@@ -9,7 +9,7 @@ from overwinter.vault import KeySource, Manifest, VaultStore
 from overwinter.vault.rebuild import rebuild_index_on
 from overwinter.vault.storage import Storage
 from testkit import tiny_vaults
-from testkit.tiny_vaults import Disks
+from testkit.tiny_vaults import NOW, Disks, Processes
 from testkit.vault_promises import Ledger
 
 
@@ -55,6 +55,7 @@ class World:
 
     def die(self) -> None:
         """The process that worked here is gone; the next call is of another one."""
+        Processes.all_die()
         self._vault = None
 
     def succeed(self) -> None:
@@ -83,11 +84,11 @@ class World:
     def delete(self, point: str) -> None:
         """Delete a point."""
         with self.points.removing(point):
-            self.vault.delete_manifest(point)
+            self.vault.delete_point(point, now=NOW)
 
     def collect(self) -> None:
         """Free what no point needs."""
-        self.vault.collect()
+        self.vault.collect(now=NOW)
 
     def rebuild_index(self) -> None:
         """Make the index anew; no session is open."""

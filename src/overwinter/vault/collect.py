@@ -7,7 +7,7 @@ by the next one.
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from overwinter.model.errors import AlreadyExists, VaultCollectionInProgress, VaultObjectMissing
@@ -66,14 +66,27 @@ class Collection:
         self._bytes_copied = 0
 
     def run(self, now: datetime) -> CollectStats:
-        """Collect, or take up where the last collection ended.
+        """Collect; before that, take up where the last collection ended.
 
         Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt`` when a recovery point cannot be read:
         nothing is removed then.
         """
+        taken_up, stats = self._run(now)
+        if not taken_up or stats.waiting_for:
+            return stats
+        _, then = self._run(now)
+        return replace(
+            then,
+            packs_removed=stats.packs_removed + then.packs_removed,
+            bytes_freed=stats.bytes_freed + then.bytes_freed,
+        )
+
+    def _run(self, now: datetime) -> tuple[bool, CollectStats]:
+        """One collection; gives whether another one had begun it, and what was done."""
         blobs, purged = self._blobs, 0
         with Announcement(blobs, self._presence, "", self._timing) as own:
             number, doom, waits = self._enter(own.id)
+            taken_up = doom is not None
             if doom is None:
                 blobs.storage.discard_unfinished()
                 remove_stray_signs(blobs)
@@ -88,7 +101,7 @@ class Collection:
             alive = end_dead(blobs, waits.keys(), self._timing)
             if alive:
                 kept = len(blobs.storage.list("packs/"))
-                return CollectStats(
+                return taken_up, CollectStats(
                     packs_kept=kept,
                     bytes_copied=self._bytes_copied,
                     points_purged=purged,
@@ -96,7 +109,7 @@ class Collection:
                 )
             packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
             removed, kept, freed = self._remove(number, packs, own.id)
-        return CollectStats(removed, kept, freed, self._bytes_copied, purged)
+        return taken_up, CollectStats(removed, kept, freed, self._bytes_copied, purged)
 
     def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
         """Begin a collection, or take up one that is decided upon; ends what a dead process has begun."""
