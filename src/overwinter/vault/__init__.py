@@ -2,7 +2,20 @@
 
 from overwinter.vault.collect import CollectStats
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.keys import KeySource
+from overwinter.vault.keys import (
+    Argon2id,
+    KeySource,
+    TokenKey,
+    UnreadableWrap,
+    Wrap,
+    add_wrap,
+    change_wrap,
+    new_recovery_key,
+    pin_from_file,
+    pin_from_terminal,
+    remove_wrap,
+    wraps,
+)
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
@@ -10,6 +23,7 @@ from overwinter.vault.session import Session, SessionStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
+    "Argon2id",
     "CollectStats",
     "DiskMap",
     "KeySource",
@@ -17,9 +31,19 @@ __all__ = [
     "ManifestDisk",
     "Session",
     "SessionStats",
+    "TokenKey",
+    "UnreadableWrap",
     "VaultStore",
+    "Wrap",
+    "add_wrap",
     "bytes_to_read",
+    "change_wrap",
     "create_vault",
+    "new_recovery_key",
     "open_vault",
+    "pin_from_file",
+    "pin_from_terminal",
     "rebuild_index",
+    "remove_wrap",
+    "wraps",
 ]

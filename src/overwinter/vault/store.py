@@ -14,18 +14,15 @@ from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.keys import KeySource, unlock
+from overwinter.vault.keys import CONFIG, KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
 from overwinter.vault.seal import (
-    HEADER_LENGTH,
     KEY_LENGTH,
     ObjectKind,
     Random,
     VaultKeys,
-    check_header,
-    open_object,
     seal_object,
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
@@ -35,8 +32,6 @@ DEFAULT_CHUNK_SIZE = 256 * 1024
 
 #: Chunk sizes that a vault may have, in bytes; a power of two between these.
 _CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
-
-_CONFIG = "config"
 
 
 class VaultStore:
@@ -170,13 +165,17 @@ def create_vault(
     vault_id: UUID,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     random: Random = os.urandom,
+    label: str = "",
+    created: datetime | None = None,
 ) -> VaultStore:
     """Make a new vault in an empty or missing directory and open it.
 
-    ``chunk_size`` is a power of two from 4 KiB to 4 MiB and cannot be changed later. Raises
-    ``AlreadyExists`` when the directory is not empty; nothing was changed then.
+    ``chunk_size`` is a power of two from 4 KiB to 4 MiB and cannot be changed later. ``label`` and
+    ``created`` describe the wrap of ``key`` as in ``add_wrap``. Raises ``AlreadyExists`` when the directory
+    is not empty; nothing was changed then.
     """
-    return create_vault_on(open_storage(url), url, key, vault_id, chunk_size, random)
+    storage = open_storage(url)
+    return create_vault_on(storage, url, key, vault_id, chunk_size, random, label=label, created=created)
 
 
 def open_vault(url: str, key: KeySource) -> VaultStore:
@@ -197,19 +196,27 @@ def create_vault_on(
     random: Random = os.urandom,
     presence: Presence | None = None,
     timing: Timing = DEFAULT_TIMING,
+    label: str = "",
+    created: datetime | None = None,
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
     if chunk_size & (chunk_size - 1) or not _CHUNK_SIZES[0] <= chunk_size <= _CHUNK_SIZES[1]:
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
-    names = [stored.name for stored in storage.list("")]
-    if any(not name.startswith("keys/") for name in names):
-        raise AlreadyExists(f"{url} is not empty; give a new directory for the vault.")
-    storage.delete(names)  # keys without a config: a creation that died before its end
+    left = [stored.name for stored in storage.list("")]
+    if any(not name.startswith("keys/") for name in left):
+        raise _not_empty(url)
     data_key = random(KEY_LENGTH)
-    storage.put(f"keys/{random(8).hex()}", [key.wrap(data_key, vault_id, random)])
+    wrap = first_wrap(key, data_key, vault_id, label, created, random)
+    storage.put(wrap_name(wrap.wrap.id), [wrap.content])
     keys = VaultKeys(data_key, vault_id)
     config = json.dumps({"chunk_size": chunk_size}).encode()
-    storage.put(_CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, _CONFIG, random), config)])
+    try:
+        storage.put(CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, CONFIG, random), config)])
+    except AlreadyExists as error:
+        storage.delete([wrap_name(wrap.wrap.id)])
+        raise _not_empty(url) from error
+    # Only now is it sure that these are of creations that died, and not of one that was about to win.
+    storage.delete(left)
     return VaultStore(BlobStore(storage, keys, random), chunk_size, presence, timing)
 
 
@@ -230,16 +237,16 @@ def open_vault_on(
 def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:
     """A vault without its index, and its chunk size; errors as ``open_vault``."""
     try:
-        stored = storage.get(_CONFIG)
+        opened = unlock(storage, key)
     except VaultObjectMissing as error:
         raise VaultError(f"There is no vault at {url}.") from error
-    check_header(ObjectKind.CONFIG, _CONFIG, stored[:HEADER_LENGTH])
-    wraps = [wrap.name for wrap in storage.list("keys/")]
-    vault_id, data_key = unlock(key, wraps, storage.get)
-    keys = VaultKeys(data_key, vault_id)
-    config = open_object(keys, ObjectKind.CONFIG, _CONFIG, stored)
+    keys = VaultKeys(opened.data_key, opened.stored.wrap.vault)
     try:
-        chunk_size = int(json.loads(config)["chunk_size"])
+        chunk_size = int(json.loads(opened.config)["chunk_size"])
     except (ValueError, KeyError, TypeError) as error:
-        raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {error}") from error
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {error}") from error
     return BlobStore(storage, keys, random), chunk_size
+
+
+def _not_empty(url: str) -> AlreadyExists:
+    return AlreadyExists(f"{url} is not empty; give a new directory for the vault.")
