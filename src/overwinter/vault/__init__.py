@@ -1,6 +1,7 @@
 """The store of the vault tier: crypto, packs, index, disk maps, manifests. See docs/vault-format.md."""
 
 from overwinter.vault.collect import CollectStats
+from overwinter.vault.copy import CopyStats, copy_points
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource
 from overwinter.vault.manifest import Manifest, ManifestDisk
@@ -11,6 +12,7 @@ from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
     "CollectStats",
+    "CopyStats",
     "DiskMap",
     "KeySource",
     "Manifest",
@@ -19,6 +21,7 @@ __all__ = [
     "SessionStats",
     "VaultStore",
     "bytes_to_read",
+    "copy_points",
     "create_vault",
     "open_vault",
     "rebuild_index",

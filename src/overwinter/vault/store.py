@@ -9,7 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
-from overwinter.vault import generations, points, restore
+from overwinter.model.extent import Extent
+from overwinter.vault import difference, generations, points, restore
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
@@ -18,6 +19,7 @@ from overwinter.vault.keys import KeySource, unlock
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
+from overwinter.vault.reader import DiskReader
 from overwinter.vault.seal import (
     HEADER_LENGTH,
     KEY_LENGTH,
@@ -157,6 +159,17 @@ class VaultStore:
     def read_range(self, disk: DiskMap, offset: int, length: int) -> bytes:
         """``length`` verified bytes of a disk from ``offset``. Raises ``ValueError`` outside the disk."""
         return restore.read_range(self._blobs, disk, offset, length)
+
+    def reader(self, disk: DiskMap) -> DiskReader:
+        """A reader of large ranges of one disk, for many threads."""
+        return DiskReader(self._blobs, disk)
+
+    def changes(self, disk: DiskMap, since: DiskMap | None = None) -> Iterator[Extent]:
+        """The ranges in which a disk differs from an earlier map of the same size (null: from zeros).
+
+        Exact to the chunk, ascending, as long as they can be. Raises ``ValueError`` when the sizes differ.
+        """
+        return difference.changes(self._blobs, disk, since)
 
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
