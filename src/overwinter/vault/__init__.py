@@ -8,6 +8,7 @@ from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
 from overwinter.vault.session import Session, SessionStats
+from overwinter.vault.stats import VaultStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ManifestDisk",
     "Session",
     "SessionStats",
+    "VaultStats",
     "VaultStore",
     "bytes_to_read",
     "copy_points",

@@ -31,6 +31,7 @@ from overwinter.vault.seal import (
     seal_object,
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
+from overwinter.vault.stats import VaultStats, vault_stats
 from overwinter.vault.storage import Storage, open_storage
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
@@ -170,6 +171,14 @@ class VaultStore:
         Exact to the chunk, ascending, as long as they can be. Raises ``ValueError`` when the sizes differ.
         """
         return difference.changes(self._blobs, disk, since)
+
+    def stats(self, cancelled: CheckCancelled | None = None) -> VaultStats:
+        """What the vault holds and what it costs; every page of every map is read, no data.
+
+        Sessions and collections may go on meanwhile. Raises what ``cancelled`` raises, and
+        ``VaultDataCorrupt`` when a recovery point cannot be read.
+        """
+        return vault_stats(self._blobs, cancelled)
 
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
