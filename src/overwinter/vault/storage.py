@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from overwinter.model.errors import (
     VaultObjectMissing,
     VaultStorageFull,
 )
+from overwinter.vault.reserve import RESERVE, Reserve
 
 Buffer = bytes | bytearray | memoryview
 
@@ -67,6 +68,15 @@ class Storage(Protocol):
     def discard_unfinished(self) -> None:
         """Remove what writers that died left behind."""
 
+    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
+        """Work that frees room: its puts may take ``part`` of what is held back for such work, if anything.
+
+        Of work in other threads it holds for what runs in a copy of this context.
+        """
+
+    def room(self) -> int | None:
+        """Bytes that the present work can still store; null where no bound is known."""
+
 
 class LocalStorage:
     """A directory on this machine.
@@ -80,9 +90,21 @@ class LocalStorage:
         self._lock = threading.Lock()
         self._counter = 0
         self._writing: set[str] = set()
+        self._reserve = Reserve(root)
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
+        while True:
+            try:
+                self._put(name, parts)
+                break
+            except VaultStorageFull:
+                with _storage_errors(RESERVE):
+                    if not self._reserve.release(sum(map(len, parts))):
+                        raise
+        self._keep_reserve()
+
+    def _put(self, name: str, parts: Sequence[Buffer]) -> None:
         target = self._root / name
         with _storage_errors(name), self._temporary_file() as temporary:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -127,7 +149,7 @@ class LocalStorage:
                 if path.is_file()
             ]
         return sorted(
-            (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
+            (each for each in found if each.name != RESERVE and not each.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
         )
 
@@ -151,6 +173,27 @@ class LocalStorage:
             for path in directory.iterdir() if directory.is_dir() else ():
                 if path.name not in self._writing:
                     path.unlink(missing_ok=True)
+
+    @contextmanager
+    def use_reserve(self, part: float = 1.0) -> Iterator[None]:
+        """See ``Storage.use_reserve``."""
+        try:
+            with self._reserve.use(part):
+                yield
+        finally:
+            self._keep_reserve()
+
+    def room(self) -> int | None:
+        """See ``Storage.room``: of the file system; a quota is not known."""
+        with _storage_errors(RESERVE):
+            system = os.statvfs(self._root)
+            if not system.f_blocks:  # one of those in user space that say nothing
+                return None
+            return system.f_bavail * system.f_frsize + self._reserve.usable()
+
+    def _keep_reserve(self) -> None:
+        with _storage_errors(RESERVE):
+            self._reserve.keep()
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:

@@ -91,7 +91,8 @@ class VaultStore:
         Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once.
         Times are aware. Raises ``VaultPointLocked``.
         """
-        points.delete(self._blobs, point_id, now=now, until=until or now)
+        with self._blobs.storage.use_reserve():
+            points.delete(self._blobs, point_id, now=now, until=until or now)
 
     def undelete_point(self, point_id: str, *, now: datetime) -> None:
         """Take back a deletion. Raises ``NotFound`` when the point is gone or its time is over."""
@@ -111,7 +112,7 @@ class VaultStore:
         that are needed in part; 0: no bound. Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
         when a recovery point cannot be read: nothing is removed then.
         """
-        with self._collecting:
+        with self._collecting, self._blobs.storage.use_reserve():
             return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
     @contextmanager
