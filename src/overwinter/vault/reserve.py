@@ -17,9 +17,9 @@ from pathlib import Path
 #: Name of the file, beside a vault's objects; it is none of them.
 RESERVE = "reserve"
 
-#: Bytes: 1/32 of the file system but not more than 32 MiB, which is a pack; nothing where that is too little.
-LARGEST = 32 * 1024 * 1024
-_SHARE = 32
+#: Bytes: 1/16 of the file system but not more than 64 MiB (two packs); nothing where that is too little.
+LARGEST = 64 * 1024 * 1024
+_SHARE = 16
 _LEAST = 128 * 1024
 
 #: Bytes that a new object may take beside its own: directory entries, directories, whole blocks.
