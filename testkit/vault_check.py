@@ -1,7 +1,7 @@
 """Whether a vault that was found in some state is as promised, and can be worked with."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from random import Random
 
 from overwinter.model.errors import OverwinterError, VaultKeyWrong
@@ -145,3 +145,11 @@ class _PacksSeen:
 
     def discard_unfinished(self) -> None:
         self._storage.discard_unfinished()
+
+    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
+        """See ``Storage``: there is none."""
+        return nullcontext()
+
+    def room(self) -> int | None:
+        """See ``Storage``: not known."""
+        return None

@@ -1,6 +1,7 @@
 """The store of the vault tier: crypto, packs, index, disk maps, manifests. See docs/vault-format.md."""
 
 from overwinter.vault.collect import CollectStats
+from overwinter.vault.copy import CopyStats, copy_points
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import (
     Argon2id,
@@ -20,11 +21,13 @@ from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
 from overwinter.vault.session import Session, SessionStats
+from overwinter.vault.stats import VaultStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
     "Argon2id",
     "CollectStats",
+    "CopyStats",
     "DiskMap",
     "KeySource",
     "Manifest",
@@ -33,11 +36,13 @@ __all__ = [
     "SessionStats",
     "TokenKey",
     "UnreadableWrap",
+    "VaultStats",
     "VaultStore",
     "Wrap",
     "add_wrap",
     "bytes_to_read",
     "change_wrap",
+    "copy_points",
     "create_vault",
     "new_recovery_key",
     "open_vault",

@@ -10,7 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from overwinter.model.errors import AlreadyExists, VaultCollectionInProgress, VaultObjectMissing
+from overwinter.model.errors import (
+    AlreadyExists,
+    VaultCollectionInProgress,
+    VaultObjectMissing,
+    VaultStorageFull,
+)
 from overwinter.vault import generations, points
 from overwinter.vault.announcements import (
     Announcement,
@@ -34,6 +39,9 @@ from overwinter.vault.repack import choose, copy_live
 _STALE_SHARE = 16
 _MOST_INDEX_OBJECTS = 64
 
+#: The part of the storage's reserve that copies may use; the rest is for what the collection decides.
+_COPY_PART = 0.5
+
 
 @dataclass(frozen=True)
 class CollectStats:
@@ -42,7 +50,8 @@ class CollectStats:
     ``packs_removed`` and ``packs_kept``, ``bytes_freed`` by removed packs, ``bytes_copied`` of packs of which
     something was still needed, ``points_purged`` whose days after deletion were over. ``waiting_for``
     sessions were still open that may need what is to be removed: nothing was removed then, the next
-    collection does it.
+    collection does it. ``short_of_room``: not all could be copied that should be; the next collection does
+    more, as far as this one has made room.
     """
 
     packs_removed: int = 0
@@ -51,6 +60,7 @@ class CollectStats:
     bytes_copied: int = 0
     points_purged: int = 0
     waiting_for: int = 0
+    short_of_room: bool = False
 
 
 class Collection:
@@ -64,6 +74,7 @@ class Collection:
         self._timing = timing
         self._bytes_per_second = bytes_per_second
         self._bytes_copied = 0
+        self._short_of_room = False
 
     def run(self, now: datetime) -> CollectStats:
         """Collect; before that, take up where the last collection ended.
@@ -106,10 +117,13 @@ class Collection:
                     bytes_copied=self._bytes_copied,
                     points_purged=purged,
                     waiting_for=len(alive),
+                    short_of_room=self._short_of_room,
                 )
             packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
             removed, kept, freed = self._remove(number, packs, own.id)
-        return taken_up, CollectStats(removed, kept, freed, self._bytes_copied, purged)
+        return taken_up, CollectStats(
+            removed, kept, freed, self._bytes_copied, purged, short_of_room=self._short_of_room
+        )
 
     def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
         """Begin a collection, or take up one that is decided upon; ends what a dead process has begun."""
@@ -145,14 +159,24 @@ class Collection:
             names.add(name)
             maps += [disk.map for disk in manifest.disks]
         mark_disks(blobs, maps, live)
-        choice = choose(sizes, live.settle())
-        writer = BlobWriter(blobs)
+        uses = live.settle()
+        with blobs.storage.use_reserve(_COPY_PART):
+            choice = choose(sizes, uses, blobs.storage.room())
+            self._short_of_room = choice.short_of_room
+            try:
+                self._copy(live, choice.wasteful)
+            except VaultStorageFull:  # somebody else took the room; what was copied is found the next time
+                self._short_of_room = True
+                return Doom(choice.dead, frozenset(names))
+        return Doom(choice.dead | choice.wasteful, frozenset(names))
+
+    def _copy(self, live: Liveness, packs: frozenset[bytes]) -> None:
+        writer = BlobWriter(self._blobs)
         try:
-            copy_live(blobs, writer, live.live(choice.wasteful), self._copied)
+            copy_live(self._blobs, writer, live.live(packs), self._copied)
             writer.finish()
         finally:
             writer.close()
-        return Doom(choice.dead | choice.wasteful, frozenset(names))
 
     def _copied(self, count: int) -> None:
         self._bytes_copied += count
@@ -194,7 +218,8 @@ class Collection:
         blobs.refresh()
         blobs.forget(going)
         if len(going) * _STALE_SHARE > len(sizes) or blobs.index_objects > _MOST_INDEX_OBJECTS:
-            blobs.rewrite_index()
+            with suppress(VaultStorageFull):  # records of packs that are gone are ignored: it can wait
+                blobs.rewrite_index()
         blobs.storage.delete([pack_name(pack) for pack in sorted(going)])
         generations.remove_before(blobs, number)
         self._remove_old_sessions(own)

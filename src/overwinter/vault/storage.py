@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,7 @@ from overwinter.model.errors import (
     VaultStorageFull,
 )
 from overwinter.vault.file_operations import DirectoryEntry, FileOperations, SystemFiles
+from overwinter.vault.reserve import RESERVE, Reserve
 
 Buffer = bytes | bytearray | memoryview
 
@@ -71,6 +72,15 @@ class Storage(Protocol):
     def discard_unfinished(self) -> None:
         """Remove what writers that died left behind."""
 
+    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
+        """Work that frees room: its puts may take ``part`` of what is held back for such work, if anything.
+
+        Of work in other threads it holds for what runs in a copy of this context.
+        """
+
+    def room(self) -> int | None:
+        """Bytes that the present work can still store; null where no bound is known."""
+
 
 class LocalStorage:
     """A directory on this machine.
@@ -86,9 +96,22 @@ class LocalStorage:
         self._counter = 0
         self._writing: set[str] = set()
         self._durable: set[Path] = set()
+        #: None on another disk than the machine's: only the system knows how much room there is.
+        self._reserve = Reserve(root) if files is None else None
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
+        while True:
+            try:
+                self._put(name, parts)
+                break
+            except VaultStorageFull:
+                with _storage_errors(RESERVE):
+                    if self._reserve is None or not self._reserve.release(sum(map(len, parts))):
+                        raise
+        self._keep_reserve()
+
+    def _put(self, name: str, parts: Sequence[Buffer]) -> None:
         target = self._root / name
         with _storage_errors(name), self._temporary_file() as temporary:
             descriptor = self._files.create(temporary)
@@ -122,7 +145,7 @@ class LocalStorage:
         with _storage_errors(prefix):
             found = list(self._objects(self._root / prefix))
         return sorted(
-            (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
+            (each for each in found if each.name != RESERVE and not each.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
         )
 
@@ -146,6 +169,30 @@ class LocalStorage:
                 if entry.name not in self._writing:
                     with suppress(FileNotFoundError):
                         self._files.unlink(directory / entry.name)
+
+    @contextmanager
+    def use_reserve(self, part: float = 1.0) -> Iterator[None]:
+        """See ``Storage.use_reserve``."""
+        try:
+            with nullcontext() if self._reserve is None else self._reserve.use(part):
+                yield
+        finally:
+            self._keep_reserve()
+
+    def room(self) -> int | None:
+        """See ``Storage.room``: of the file system; a quota is not known."""
+        if self._reserve is None:
+            return None
+        with _storage_errors(RESERVE):
+            system = os.statvfs(self._root)
+            if not system.f_blocks:  # one of those in user space that say nothing
+                return None
+            return system.f_bavail * system.f_frsize + self._reserve.usable()
+
+    def _keep_reserve(self) -> None:
+        if self._reserve is not None:
+            with _storage_errors(RESERVE):
+                self._reserve.keep()
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:

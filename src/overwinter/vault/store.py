@@ -9,7 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
-from overwinter.vault import generations, points, restore
+from overwinter.model.extent import Extent
+from overwinter.vault import difference, generations, points, restore
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
@@ -18,6 +19,7 @@ from overwinter.vault.keys import CONFIG, KeySource, first_wrap, unlock, wrap_na
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
+from overwinter.vault.reader import DiskReader
 from overwinter.vault.seal import (
     KEY_LENGTH,
     ObjectKind,
@@ -26,6 +28,7 @@ from overwinter.vault.seal import (
     seal_object,
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
+from overwinter.vault.stats import VaultStats, vault_stats
 from overwinter.vault.storage import Storage, open_storage
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
@@ -83,7 +86,8 @@ class VaultStore:
         Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once.
         Times are aware. Raises ``VaultPointLocked``.
         """
-        points.delete(self._blobs, point_id, now=now, until=until or now)
+        with self._blobs.storage.use_reserve():
+            points.delete(self._blobs, point_id, now=now, until=until or now)
 
     def undelete_point(self, point_id: str, *, now: datetime) -> None:
         """Take back a deletion. Raises ``NotFound`` when the point is gone or its time is over."""
@@ -103,7 +107,7 @@ class VaultStore:
         that are needed in part; 0: no bound. Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
         when a recovery point cannot be read: nothing is removed then.
         """
-        with self._collecting:
+        with self._collecting, self._blobs.storage.use_reserve():
             return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
     @contextmanager
@@ -152,6 +156,25 @@ class VaultStore:
     def read_range(self, disk: DiskMap, offset: int, length: int) -> bytes:
         """``length`` verified bytes of a disk from ``offset``. Raises ``ValueError`` outside the disk."""
         return restore.read_range(self._blobs, disk, offset, length)
+
+    def reader(self, disk: DiskMap) -> DiskReader:
+        """A reader of large ranges of one disk, for many threads."""
+        return DiskReader(self._blobs, disk)
+
+    def changes(self, disk: DiskMap, since: DiskMap | None = None) -> Iterator[Extent]:
+        """The ranges in which a disk differs from an earlier map of the same size (null: from zeros).
+
+        Exact to the chunk, ascending, as long as they can be. Raises ``ValueError`` when the sizes differ.
+        """
+        return difference.changes(self._blobs, disk, since)
+
+    def stats(self, cancelled: CheckCancelled | None = None) -> VaultStats:
+        """What the vault holds and what it costs; every page of every map is read, no data.
+
+        Sessions and collections may go on meanwhile. Raises what ``cancelled`` raises, and
+        ``VaultDataCorrupt`` when a recovery point cannot be read.
+        """
+        return vault_stats(self._blobs, cancelled)
 
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
