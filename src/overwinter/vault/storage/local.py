@@ -1,7 +1,7 @@
-"""Where a vault's objects lie: a few operations on write-once objects, and the local directory.
+"""A vault's objects in a directory of this machine.
 
 ``obstore`` writes local files without fsync (its ``LocalStore`` has no such switch), so the local directory
-is served here with plain system calls; stores that promise durability themselves can be added beside it.
+is served here with plain system calls.
 """
 
 import errno
@@ -9,10 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from overwinter.model.errors import (
     AlreadyExists,
@@ -21,51 +18,7 @@ from overwinter.model.errors import (
     VaultObjectMissing,
     VaultStorageFull,
 )
-
-Buffer = bytes | bytearray | memoryview
-
-#: Directory of files that are being written; nothing in it is ever read.
-UNFINISHED = "tmp"
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """Name and size in bytes of one object."""
-
-    name: str
-    size: int
-
-
-class Storage(Protocol):
-    """Write-once objects under slash-separated names.
-
-    Every method raises ``VaultError`` when the storage does not answer. All methods may be called from any
-    thread.
-    """
-
-    def put(self, name: str, parts: Sequence[Buffer]) -> None:
-        """Store ``parts`` as a new object; when this returns it is durable, and it never exists in part.
-
-        Raises ``AlreadyExists`` when the name is taken and ``VaultStorageFull`` when there is no room.
-        """
-
-    def get(self, name: str) -> bytes:
-        """The whole object. Raises ``VaultObjectMissing``."""
-
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Exactly ``length`` bytes from ``offset``.
-
-        Raises ``VaultObjectMissing``, or ``VaultDataCorrupt`` when the object ends before that.
-        """
-
-    def list(self, prefix: str) -> list[StoredObject]:
-        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name."""
-
-    def delete(self, names: Sequence[str]) -> None:
-        """Remove objects, durably; a name that is not there is no error."""
-
-    def discard_unfinished(self) -> None:
-        """Remove what writers that died left behind."""
+from overwinter.vault.storage.interface import UNFINISHED, Buffer, StoredObject
 
 
 class LocalStorage:
@@ -167,18 +120,6 @@ class LocalStorage:
             path.unlink(missing_ok=True)
             with self._lock:
                 self._writing.discard(name)
-
-
-def open_storage(url: str) -> Storage:
-    """The storage a vault URL names: ``file:///absolute/path``.
-
-    Raises ``VaultError`` for any other kind of URL.
-    """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise VaultError(f"Vault URL {url!r} is not supported; give a local directory as file:///path.")
-    return LocalStorage(Path(path))
 
 
 @contextmanager
