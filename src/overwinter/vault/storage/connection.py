@@ -24,13 +24,14 @@ class Patience:
     """How long a store is waited for, in seconds.
 
     ``connect``: for a connection. ``request``: for one request with its whole content; an index object of
-    48 MiB then needs 1.3 Mbit/s. ``retry``: how long after an operation began a new attempt may still begin;
-    requests are not signed anew in it, so it stays below the 5 minutes after which servers mind.
+    48 MiB then needs 2.2 Mbit/s. ``retry``: how long after an operation began a new attempt may still begin;
+    longer than ``request``, so that one that hangs is repeated, and shorter than the 5 minutes for which
+    ``obstore`` may repeat a request with the credentials it was given at first.
     """
 
     connect: float = 10
-    request: float = 300
-    retry: float = 180
+    request: float = 180
+    retry: float = 240
 
 
 PATIENCE = Patience()

@@ -19,8 +19,10 @@ REQUEST_FAILED = (BaseError, FileNotFoundError)
 _STATUS = re.compile(r"(?:status code: |\(code: )(\d{3})")
 _REASON = re.compile(r"(?:<Code>|\(code: )([A-Za-z]\w*)")
 
-#: Stores' own names for "there is no such bucket or container", and for "no room" (Ceph's; MinIO's two).
+#: Stores' own names: no such bucket or container; credentials that do not do, whatever the status; no room
+#: (Ceph's, and MinIO's two).
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+_REFUSED = {"AccessDenied", "ExpiredToken", "InvalidToken"}
 _FULL = {"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"}
 
 #: How the client says that a range begins where the object ends; no server is wrong then.
@@ -53,7 +55,7 @@ def failure(error: BaseException, where: object, name: str) -> VaultError:
         return VaultStorageFull(
             f"The {where} is full or at its quota; nothing was lost. Make room there, then run the job again."
         )
-    if status in ("401", "403") or reason == "AccessDenied" or isinstance(error, UnauthenticatedError):
+    if status in ("401", "403") or reason in _REFUSED or isinstance(error, UnauthenticatedError):
         return VaultError(
             f"The {where} refused the credentials at {place} ({reason or _words(text)}). Check that they are "
             "right, not expired, and may list, read, write and delete there; and check this machine's clock."
