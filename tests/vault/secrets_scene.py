@@ -62,7 +62,7 @@ def main(directory: Path) -> None:
     def read(offset: int, buffer: memoryview) -> None:
         buffer[:] = disk[offset : offset + len(buffer)]
 
-    with vault.session("1") as session:
+    with vault.session("point") as session:
         stored = session.store_disk("vda", len(disk), [Extent(0, len(disk))], read)
         session.commit(
             Manifest(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, count
 
 from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultObjectMissing
@@ -53,6 +54,12 @@ class MemoryStorage:
 
     def discard_unfinished(self) -> None:
         """Nothing is ever unfinished."""
+
+    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def room(self) -> int | None:
+        return None
 
 
 class _Player(threading.Thread):

@@ -29,7 +29,7 @@ from overwinter.vault.seal import (
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
 from overwinter.vault.stats import VaultStats, vault_stats
-from overwinter.vault.storage import Storage, open_storage
+from overwinter.vault.storage import ReadCache, Storage, open_storage
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
 
@@ -201,13 +201,13 @@ def create_vault(
     return create_vault_on(storage, url, key, vault_id, chunk_size, random, label=label, created=created)
 
 
-def open_vault(url: str, key: KeySource) -> VaultStore:
-    """Open a vault.
+def open_vault(url: str, key: KeySource, cache: ReadCache | None = None) -> VaultStore:
+    """Open a vault; one in an object store is read through ``cache``.
 
     Raises ``VaultKeyWrong`` before anything else is read, ``VaultFormatUnsupported``, ``VaultDataCorrupt``,
     and ``VaultError`` when there is no vault.
     """
-    return open_vault_on(open_storage(url), url, key)
+    return open_vault_on(open_storage(url, cache), url, key)
 
 
 def create_vault_on(

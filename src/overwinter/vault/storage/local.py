@@ -1,18 +1,15 @@
-"""Where a vault's objects lie: a few operations on write-once objects, and the local directory.
+"""A vault's objects in a directory of this machine.
 
 ``obstore`` writes local files without fsync (its ``LocalStore`` has no such switch), so the local directory
-is served here with plain system calls; stores that promise durability themselves can be added beside it.
+is served here with plain system calls.
 """
 
 import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from overwinter.model.errors import (
     AlreadyExists,
@@ -23,63 +20,7 @@ from overwinter.model.errors import (
 )
 from overwinter.vault.file_operations import DirectoryEntry, FileOperations, SystemFiles
 from overwinter.vault.reserve import RESERVE, Reserve
-
-Buffer = bytes | bytearray | memoryview
-
-#: Directory of files that are being written; nothing in it is ever read.
-UNFINISHED = "tmp"
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """Name and size in bytes of one object."""
-
-    name: str
-    size: int
-
-
-class Storage(Protocol):
-    """Write-once objects under slash-separated names.
-
-    Every method raises ``VaultError`` when the storage does not answer. All methods may be called from any
-    thread.
-    """
-
-    def put(self, name: str, parts: Sequence[Buffer]) -> None:
-        """Store ``parts`` as a new object; when this returns it is durable, and it never exists in part.
-
-        Raises ``AlreadyExists`` when the name is taken and ``VaultStorageFull`` when there is no room.
-        """
-
-    def get(self, name: str) -> bytes:
-        """The whole object. Raises ``VaultObjectMissing``."""
-
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Exactly ``length`` bytes from ``offset``.
-
-        Raises ``VaultObjectMissing``, or ``VaultDataCorrupt`` when the object ends before that.
-        """
-
-    def list(self, prefix: str) -> list[StoredObject]:
-        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name.
-
-        What it tells is durable, also when the process that stored it died before it knew.
-        """
-
-    def delete(self, names: Sequence[str]) -> None:
-        """Remove objects, durably; a name that is not there is no error."""
-
-    def discard_unfinished(self) -> None:
-        """Remove what writers that died left behind."""
-
-    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
-        """Work that frees room: its puts may take ``part`` of what is held back for such work, if anything.
-
-        Of work in other threads it holds for what runs in a copy of this context.
-        """
-
-    def room(self) -> int | None:
-        """Bytes that the present work can still store; null where no bound is known."""
+from overwinter.vault.storage.interface import UNFINISHED, Buffer, StoredObject
 
 
 class LocalStorage:
@@ -266,18 +207,6 @@ class LocalStorage:
         except PermissionError:
             if path != self._root:
                 raise
-
-
-def open_storage(url: str) -> Storage:
-    """The storage a vault URL names: ``file:///absolute/path``.
-
-    Raises ``VaultError`` for any other kind of URL.
-    """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise VaultError(f"Vault URL {url!r} is not supported; give a local directory as file:///path.")
-    return LocalStorage(Path(path))
 
 
 @contextmanager
