@@ -37,11 +37,13 @@ bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JS
 	@scripts/setup bench
 	@$(PYTHON) -m bench
 
-lock: ## renew requirements.lock from pyproject.toml
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
+	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+lock: ## renew requirements.lock from pyproject.toml, and the lock of the test kit's wheels
 	@scripts/setup
-	@CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras --extra dev \
-		--build-deps-for editable --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
-		--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --build-deps-for editable --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --output-file testkit/servers.lock testkit/servers.in
 
 clean: ## remove the Python environment, caches and reports
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json

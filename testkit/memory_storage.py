@@ -1,6 +1,7 @@
 """An object store in memory: it records every call that changes it, and may fail or lose an answer at any."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
@@ -87,6 +88,14 @@ class MemoryStorage:
 
     def discard_unfinished(self) -> None:
         """See ``Storage.discard_unfinished``; here every object is whole."""
+
+    def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
+        """See ``Storage``: there is none."""
+        return nullcontext()
+
+    def room(self) -> int | None:
+        """See ``Storage``: not known."""
+        return None
 
     def crash_states(self, random: Random, mixtures: int) -> Iterator[tuple[int, dict[str, bytes]]]:
         """What is there after a crash between any two changes.

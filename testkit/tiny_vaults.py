@@ -17,9 +17,18 @@ from uuid import UUID
 from overwinter.model.extent import Extent
 from overwinter.model.point import Consistency
 from overwinter.model.protection import KeyKind
-from overwinter.vault import KeySource, Manifest, ManifestDisk, Session, VaultStore
+from overwinter.vault import (
+    KeySource,
+    Manifest,
+    ManifestDisk,
+    Session,
+    VaultStore,
+    add_wrap,
+    remove_wrap,
+)
 from overwinter.vault.announcements import Timing
 from overwinter.vault.keys import unlock
+from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
 from overwinter.vault.storage import Buffer, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
@@ -111,7 +120,7 @@ def in_order() -> Iterator[None]:
 
 def key(number: int = 0) -> KeySource:
     """A key without the cost of a passphrase."""
-    return KeySource(KeyKind.KEY_FILE, bytes([number]) * 32)
+    return KeySource(RandomKey(KeyKind.KEY_FILE, bytes([number]) * 32))
 
 
 @contextmanager
@@ -138,13 +147,13 @@ def reopen(storage: Storage, random: Random, source: KeySource | None = None, pr
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:
     """Let another key open the vault, too."""
-    vault_id, data_key = unlock(key(), _wraps(storage), storage.get)
-    storage.put(f"keys/{random.randbytes(8).hex()}", [source.wrap(data_key, vault_id, random.randbytes)])
+    add_wrap(storage, key(), source, label="", created=NOW, random=random.randbytes)
 
 
-def remove_key(storage: Storage, source: KeySource) -> None:
+def remove_key(storage: Storage, random: Random, source: KeySource) -> None:
     """Let a key open the vault no longer."""
-    storage.delete([name for name in _wraps(storage) if source.unwrap(name, storage.get(name)) is not None])
+    wrap = unlock(storage, source).stored.wrap
+    remove_wrap(storage, key(), wrap.id, random=random.randbytes)
 
 
 @contextmanager
@@ -251,7 +260,3 @@ def _reader(disk: bytes) -> Callable[[int, memoryview], None]:
         buffer[:] = disk[offset : offset + len(buffer)]
 
     return fill
-
-
-def _wraps(storage: Storage) -> list[str]:
-    return [stored.name for stored in storage.list("keys/")]

@@ -136,7 +136,7 @@ class World:
     def remove_key(self, number: int) -> None:
         """Let a key open the vault no longer."""
         with self.keys.removing(f"key {number}"):
-            tiny_vaults.remove_key(self.storage, tiny_vaults.key(number))
+            tiny_vaults.remove_key(self.storage, self.random, tiny_vaults.key(number))
 
     def _add(
         self,

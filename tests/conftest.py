@@ -7,9 +7,11 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
+from testkit.azurite import Azurite, azurite
 from testkit.domains import GuestMaker
 from testkit.ground import Ground, prepare
 from testkit.postgres import PostgresServer, postgres_server
+from testkit.s3_server import S3Server, s3_server
 
 # Machines that run tests are shared and slow at times; how long an example takes says nothing.
 settings.register_profile("overwinter", deadline=None)
@@ -48,3 +50,17 @@ def postgres(ground: Ground) -> Iterator[PostgresServer]:
 def postgres_url(postgres: PostgresServer) -> str:
     """URL of a new, empty database."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def s3(ground: Ground) -> Iterator[S3Server]:
+    """An S3 server of this session, in the run's directory."""
+    with s3_server(ground.run.directory / "s3") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure(ground: Ground) -> Iterator[Azurite]:
+    """An Azure Blob server of this session, in the run's directory."""
+    with azurite(ground.run.directory / "azurite") as server:
+        yield server

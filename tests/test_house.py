@@ -20,6 +20,9 @@ OWNERS = {
     "fastapi": {"api"},
     "typer": {"cli"},
     "obstore": {"vault"},
+    "numpy": {"vault"},
+    "pkcs11": {"vault"},
+    "zstandard": {"vault"},
 }
 
 

@@ -50,6 +50,8 @@ FROZEN = {
     "VaultDataCorrupt": 5004,
     "VaultObjectMissing": 5005,
     "VaultStorageFull": 5006,
+    "VaultTokenUnavailable": 5020,
+    "VaultTokenPinRefused": 5021,
     "JobCancelled": 6001,
     "InternalServerError": 7001,
     "ServiceUnreachable": 7002,

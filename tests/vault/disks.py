@@ -10,6 +10,7 @@ from overwinter.model.extent import Extent
 from overwinter.model.point import Consistency
 from overwinter.model.protection import KeyKind
 from overwinter.vault import DiskMap, KeySource, Manifest, ManifestDisk, VaultStore
+from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
 from overwinter.vault.storage import LocalStorage, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
@@ -33,7 +34,7 @@ def reopen(directory: Path, storage: Storage | None = None, presence: Presence |
 
 def key() -> KeySource:
     """A key without the cost of a passphrase."""
-    return KeySource(KeyKind.KEY_FILE, bytes(range(32)))
+    return KeySource(RandomKey(KeyKind.KEY_FILE, bytes(range(32))))
 
 
 def noise(seed: int, length: int) -> bytes:

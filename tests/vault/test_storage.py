@@ -10,11 +10,10 @@ import pytest
 from overwinter.model.errors import (
     AlreadyExists,
     VaultDataCorrupt,
-    VaultError,
     VaultObjectMissing,
     VaultStorageFull,
 )
-from overwinter.vault.storage import LocalStorage, StoredObject, open_storage
+from overwinter.vault.storage import LocalStorage, StoredObject
 from tests.vault.disks import NOW, back_up, new_vault, noise, reopen, restore
 
 MIB = 1024 * 1024
@@ -45,12 +44,6 @@ def test_what_is_missing_or_short_is_said(tmp_path: Path) -> None:
         storage.get("a/under")
     with pytest.raises(VaultDataCorrupt, match="truncated"):
         storage.get_range("a", 3, 3)
-
-
-def test_only_directories_are_supported() -> None:
-    for url in ("s3://bucket", "file://elsewhere/vault", "file:relative", "/var/vault"):
-        with pytest.raises(VaultError, match="file:///"):
-            open_storage(url)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_equal_data_is_stored_once(tmp_path: Path) -> None:
         stats = session.stats
     assert (stats.bytes_new, stats.bytes_read) == (len(disk), 3 * len(disk))
     assert (stats.chunks_new, stats.chunks_reused) == (512, 1024)
-    held = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    held = sum(stored.size for stored in LocalStorage(tmp_path).list(""))
     assert len(disk) < stats.bytes_stored < held < len(disk) * 1.05
     with reopen(tmp_path).session("2") as session:
         again = session.store_disk("vda", len(disk), [Extent(0, len(disk))], read_from(disk))

@@ -128,7 +128,8 @@ class Service:
             key_reference=str(key_file),
             created=self._runtime.clock(),
         )
-        create_vault(vault.url, KeySource.new_key_file(key_file), vault_id=vault_id).close()
+        key = KeySource.new_key_file(key_file)
+        create_vault(vault.url, key, vault_id=vault_id, created=vault.created).close()
         with self._runtime.catalog.transaction() as tx:
             vaults.insert(tx, vault)
             for policy in default_policies(vault_id, uuid4):

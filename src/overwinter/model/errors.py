@@ -226,6 +226,19 @@ class VaultKeyWrong(VaultError):
     http_status = 400
 
 
+class TokenUnavailable(VaultError):
+    """The PKCS#11 token that opens the vault, its module or its key is not there, or does not work."""
+
+    code = "VaultTokenUnavailable"
+
+
+class TokenPinRefused(VaultError):
+    """The token's PIN is wrong, or was not tried because that could lock the token."""
+
+    code = "VaultTokenPinRefused"
+    http_status = 400
+
+
 class VaultFormatUnsupported(VaultError):
     """The vault was written by a newer or different version and must not be touched."""
 

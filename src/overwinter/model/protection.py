@@ -19,6 +19,8 @@ class KeyKind(StrEnum):
 
     PASSPHRASE = "passphrase"
     KEY_FILE = "key-file"
+    TOKEN = "token"
+    RECOVERY = "recovery"
 
 
 @dataclass(frozen=True)

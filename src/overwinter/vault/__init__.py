@@ -1,25 +1,54 @@
 """The store of the vault tier: crypto, packs, index, disk maps, manifests. See docs/vault-format.md."""
 
 from overwinter.vault.collect import CollectStats
+from overwinter.vault.copy import CopyStats, copy_points
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.keys import KeySource
+from overwinter.vault.keys import (
+    Argon2id,
+    KeySource,
+    TokenKey,
+    UnreadableWrap,
+    Wrap,
+    add_wrap,
+    change_wrap,
+    new_recovery_key,
+    pin_from_file,
+    pin_from_terminal,
+    remove_wrap,
+    wraps,
+)
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
 from overwinter.vault.session import Session, SessionStats
+from overwinter.vault.stats import VaultStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
+    "Argon2id",
     "CollectStats",
+    "CopyStats",
     "DiskMap",
     "KeySource",
     "Manifest",
     "ManifestDisk",
     "Session",
     "SessionStats",
+    "TokenKey",
+    "UnreadableWrap",
+    "VaultStats",
     "VaultStore",
+    "Wrap",
+    "add_wrap",
     "bytes_to_read",
+    "change_wrap",
+    "copy_points",
     "create_vault",
+    "new_recovery_key",
     "open_vault",
+    "pin_from_file",
+    "pin_from_terminal",
     "rebuild_index",
+    "remove_wrap",
+    "wraps",
 ]

@@ -113,10 +113,16 @@ class BlobStore:
 
     def _read(self, kind: BlobKind, blob_id: bytes) -> bytes:
         location = self.locate(kind, blob_id)
-        segment = self._segment(kind, location.pack, location.offset, location.length)
-        content = segment.blobs(location.number)
+        content = self.segment(kind, location).blobs(location.number)
         self.check(kind, blob_id, location.pack, location.offset, content)
         return bytes(content)
+
+    def segment(self, kind: BlobKind, location: Location) -> Segment:
+        """The segment at a place, whose blobs are still to be `check`ed; recent ones are kept ready.
+
+        Raises ``VaultDataCorrupt`` and ``VaultObjectMissing``.
+        """
+        return self._segment(kind, location.pack, location.offset, location.length)
 
     def open(self, kind: BlobKind, pack: bytes, offset: int, stored: Buffer) -> Segment:
         """A segment's content, whose blobs are still to be `check`ed. Raises ``VaultDataCorrupt``."""

@@ -7,10 +7,15 @@ by the next one.
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from overwinter.model.errors import AlreadyExists, VaultCollectionInProgress, VaultObjectMissing
+from overwinter.model.errors import (
+    AlreadyExists,
+    VaultCollectionInProgress,
+    VaultObjectMissing,
+    VaultStorageFull,
+)
 from overwinter.vault import generations, points
 from overwinter.vault.announcements import (
     Announcement,
@@ -34,6 +39,9 @@ from overwinter.vault.repack import choose, copy_live
 _STALE_SHARE = 16
 _MOST_INDEX_OBJECTS = 64
 
+#: The part of the storage's reserve that copies may use; the rest is for what the collection decides.
+_COPY_PART = 0.5
+
 
 @dataclass(frozen=True)
 class CollectStats:
@@ -42,7 +50,8 @@ class CollectStats:
     ``packs_removed`` and ``packs_kept``, ``bytes_freed`` by removed packs, ``bytes_copied`` of packs of which
     something was still needed, ``points_purged`` whose days after deletion were over. ``waiting_for``
     sessions were still open that may need what is to be removed: nothing was removed then, the next
-    collection does it.
+    collection does it. ``short_of_room``: not all could be copied that should be; the next collection does
+    more, as far as this one has made room.
     """
 
     packs_removed: int = 0
@@ -51,6 +60,7 @@ class CollectStats:
     bytes_copied: int = 0
     points_purged: int = 0
     waiting_for: int = 0
+    short_of_room: bool = False
 
 
 class Collection:
@@ -64,16 +74,30 @@ class Collection:
         self._timing = timing
         self._bytes_per_second = bytes_per_second
         self._bytes_copied = 0
+        self._short_of_room = False
 
     def run(self, now: datetime) -> CollectStats:
-        """Collect, or take up where the last collection ended.
+        """Collect; before that, take up where the last collection ended.
 
         Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt`` when a recovery point cannot be read:
         nothing is removed then.
         """
+        taken_up, stats = self._run(now)
+        if not taken_up or stats.waiting_for:
+            return stats
+        _, then = self._run(now)
+        return replace(
+            then,
+            packs_removed=stats.packs_removed + then.packs_removed,
+            bytes_freed=stats.bytes_freed + then.bytes_freed,
+        )
+
+    def _run(self, now: datetime) -> tuple[bool, CollectStats]:
+        """One collection; gives whether another one had begun it, and what was done."""
         blobs, purged = self._blobs, 0
         with Announcement(blobs, self._presence, "", self._timing) as own:
             number, doom, waits = self._enter(own.id)
+            taken_up = doom is not None
             if doom is None:
                 blobs.storage.discard_unfinished()
                 remove_stray_signs(blobs)
@@ -88,15 +112,18 @@ class Collection:
             alive = end_dead(blobs, waits.keys(), self._timing)
             if alive:
                 kept = len(blobs.storage.list("packs/"))
-                return CollectStats(
+                return taken_up, CollectStats(
                     packs_kept=kept,
                     bytes_copied=self._bytes_copied,
                     points_purged=purged,
                     waiting_for=len(alive),
+                    short_of_room=self._short_of_room,
                 )
             packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
             removed, kept, freed = self._remove(number, packs, own.id)
-        return CollectStats(removed, kept, freed, self._bytes_copied, purged)
+        return taken_up, CollectStats(
+            removed, kept, freed, self._bytes_copied, purged, short_of_room=self._short_of_room
+        )
 
     def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
         """Begin a collection, or take up one that is decided upon; ends what a dead process has begun."""
@@ -132,14 +159,24 @@ class Collection:
             names.add(name)
             maps += [disk.map for disk in manifest.disks]
         mark_disks(blobs, maps, live)
-        choice = choose(sizes, live.settle())
-        writer = BlobWriter(blobs)
+        uses = live.settle()
+        with blobs.storage.use_reserve(_COPY_PART):
+            choice = choose(sizes, uses, blobs.storage.room())
+            self._short_of_room = choice.short_of_room
+            try:
+                self._copy(live, choice.wasteful)
+            except VaultStorageFull:  # somebody else took the room; what was copied is found the next time
+                self._short_of_room = True
+                return Doom(choice.dead, frozenset(names))
+        return Doom(choice.dead | choice.wasteful, frozenset(names))
+
+    def _copy(self, live: Liveness, packs: frozenset[bytes]) -> None:
+        writer = BlobWriter(self._blobs)
         try:
-            copy_live(blobs, writer, live.live(choice.wasteful), self._copied)
+            copy_live(self._blobs, writer, live.live(packs), self._copied)
             writer.finish()
         finally:
             writer.close()
-        return Doom(choice.dead | choice.wasteful, frozenset(names))
 
     def _copied(self, count: int) -> None:
         self._bytes_copied += count
@@ -181,7 +218,8 @@ class Collection:
         blobs.refresh()
         blobs.forget(going)
         if len(going) * _STALE_SHARE > len(sizes) or blobs.index_objects > _MOST_INDEX_OBJECTS:
-            blobs.rewrite_index()
+            with suppress(VaultStorageFull):  # records of packs that are gone are ignored: it can wait
+                blobs.rewrite_index()
         blobs.storage.delete([pack_name(pack) for pack in sorted(going)])
         generations.remove_before(blobs, number)
         self._remove_old_sessions(own)

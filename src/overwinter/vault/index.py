@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from overwinter.model.errors import VaultDataCorrupt
-from overwinter.vault.pack import PACK_ID_LENGTH, Entry, split_extent
+from overwinter.vault.pack import NUMBER_BITS, PACK_ID_LENGTH, Entry, split_extent
 from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
 from overwinter.vault.storage import Storage, StoredObject
 from overwinter.vault.table import (
@@ -262,6 +262,12 @@ def record(pack: bytes, entry: Entry) -> bytes:
 def id_prefix(high: int, low: int) -> bytes:
     """What records hold of a blob's id, from its form as two numbers."""
     return _PREFIX.pack(high, low)
+
+
+def segment_lengths(table: Table) -> U32:
+    """For each record the stored length of its segment, in bytes."""
+    lengths: U32 = table.extent >> np.uint32(NUMBER_BITS)
+    return lengths
 
 
 def pack_bytes(pack: int) -> bytes:

@@ -78,7 +78,7 @@ class Liveness:
         """
         rank = self._ranks()
         live, total = self._zeros(), self._zeros()
-        for table, marked in zip(self._index.tables, self._marked, strict=True):
+        for table, marked in self._tables():
             _choose(table, marked, rank)
             self._count(total, table)
             self._count(live, table.take(marked))
@@ -93,12 +93,10 @@ class Liveness:
         To be asked for after ``settle``. A pack without live blobs is left out.
         """
         asked = self._asked(packs)
-        records = joined(
-            [
-                table.take(marked & asked[table.pack])
-                for table, marked in zip(self._index.tables, self._marked, strict=True)
-            ]
-        )
+        parts = [table.take(marked & asked[table.pack]) for table, marked in self._tables()]
+        if not parts:
+            return
+        records = joined(parts)
         ids = self._index.packs[records.pack]
         order = np.lexsort((records.extent, records.offset, ids))
         for rows in np.split(order, np.flatnonzero(np.diff(ids[order])) + 1):
@@ -109,7 +107,7 @@ class Liveness:
         """Those of ``packs`` without which a marked blob would be lost. To be asked for before ``settle``."""
         asked = self._asked(packs)
         lost = np.zeros(len(asked), bool)
-        for table, marked in zip(self._index.tables, self._marked, strict=True):
+        for table, marked in self._tables():
             records = table.take(marked)
             if not len(records):
                 continue
@@ -119,13 +117,19 @@ class Liveness:
             lost[records.pack[~safe[blob]]] = True
         return {pack_bytes(int(pack)) for pack in self._index.packs[lost]}
 
+    def _tables(self) -> Iterator[tuple[Table, Bools]]:
+        """Each table that has records, with what is marked in it."""
+        for table, marked in zip(self._index.tables, self._marked, strict=True):
+            if len(table):
+                yield table, marked
+
     def _asked(self, packs: Set[bytes]) -> Bools:
         return np.array([pack_bytes(int(pack)) in packs for pack in self._index.packs], bool)
 
     def _ranks(self) -> _Numbers:
         """For each pack its place in the order in which packs are preferred."""
         needed, possible = self._zeros(), self._zeros()
-        for table, marked in zip(self._index.tables, self._marked, strict=True):
+        for table, marked in self._tables():
             self._count(possible, table.take(marked))
             self._count(needed, table.take(marked & ~_several(table)))
         order = np.lexsort((self._index.packs, -possible, needed == 0))

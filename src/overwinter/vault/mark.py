@@ -4,7 +4,7 @@ Pages that several maps share are walked once. Pages are read by several threads
 time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +21,10 @@ _PAGES = 16 * 1024
 
 #: Maps that are walked together, so that ids come in large numbers.
 _MAPS = 256
+
+
+#: Is told each page as it is read: its id, its level and its entries.
+PageRead = Callable[[bytes, int, bytes], object]
 
 
 class Marks(Protocol):
@@ -40,14 +44,19 @@ class _Page:
     number: int
 
 
-def mark_disks(blobs: BlobStore, disks: Iterable[DiskMap], marks: Marks) -> None:
-    """Mark every blob that the disks need. Raises what reading their pages raises."""
+def mark_disks(
+    blobs: BlobStore, disks: Iterable[DiskMap], marks: Marks, page_read: PageRead | None = None
+) -> None:
+    """Mark every blob that the disks need; pages higher in a map come first.
+
+    Raises what reading their pages and ``page_read`` raise.
+    """
     disks = iter(disks)
     while some := list(islice(disks, _MAPS)):
-        _mark_together(blobs, some, marks)
+        _mark_together(blobs, some, marks, page_read)
 
 
-def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks) -> None:
+def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_read: PageRead | None) -> None:
     roots = dict.fromkeys(disks)
     new = _new(marks, [disk.root for disk in roots])
     pages = []
@@ -65,6 +74,8 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks) -> None
             wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
             with closing(ordered_map(lambda page: _entries(blobs, page), wanted, worker_count())) as found:
                 for page, entries in zip(wanted, found, strict=True):
+                    if page_read is not None:
+                        page_read(page.id, page.level, entries)
                     if page.level:
                         pages += _children(page, entries)
                         continue

@@ -38,7 +38,7 @@ _ENTRY = struct.Struct(f">{ID_LENGTH}sII")
 _TRAILER = struct.Struct(">I")
 
 #: An entry's last word is length * 256 + number.
-_NUMBER_BITS = 8
+NUMBER_BITS = 8
 
 #: zstd's level 1 with a window over the whole segment, and a hash table that stays in the processor's cache.
 _COMPRESSION = zstandard.ZstdCompressionParameters(
@@ -76,7 +76,7 @@ class Entry:
     @property
     def extent(self) -> int:
         """``length`` and ``number`` in one 32-bit word, as directories and the index keep them."""
-        return self.length << _NUMBER_BITS | self.number
+        return self.length << NUMBER_BITS | self.number
 
     @classmethod
     def of(cls, blob_id: bytes, offset: int, extent: int) -> "Entry":
@@ -86,7 +86,7 @@ class Entry:
 
 def split_extent(extent: int) -> tuple[int, int]:
     """Length of a segment and number of a blob in it, from their common word."""
-    return extent >> _NUMBER_BITS, extent & (1 << _NUMBER_BITS) - 1
+    return extent >> NUMBER_BITS, extent & (1 << NUMBER_BITS) - 1
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ that dies leaves little that its next run would store again.
 import queue
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.index import IndexTable, record
@@ -75,7 +77,7 @@ class BlobWriter:
         """Make everything added so far durable and indexed."""
         with self._filling:
             self._close_pack()
-            self._writes.append(self._executor.submit(self._write_index))
+            self._write_behind(self._write_index)
             while self._writes:
                 self._writes.popleft().result()
 
@@ -94,8 +96,12 @@ class BlobWriter:
 
     def _close_pack(self) -> None:
         if self._builder is not None:
-            self._writes.append(self._executor.submit(self._write_pack, self._builder))
+            self._write_behind(partial(self._write_pack, self._builder))
             self._builder = None
+
+    def _write_behind(self, write: Callable[[], None]) -> None:
+        """Let the writing thread call ``write``, with what the present work may use of the reserve."""
+        self._writes.append(self._executor.submit(copy_context().run, write))
 
     def _raise_failure(self) -> None:
         while self._writes and self._writes[0].done():

@@ -9,34 +9,32 @@ from datetime import datetime
 from uuid import UUID
 
 from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
-from overwinter.vault import generations, points, restore
+from overwinter.model.extent import Extent
+from overwinter.vault import difference, generations, points, restore
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.keys import KeySource, unlock
+from overwinter.vault.keys import CONFIG, KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
+from overwinter.vault.reader import DiskReader
 from overwinter.vault.seal import (
-    HEADER_LENGTH,
     KEY_LENGTH,
     ObjectKind,
     Random,
     VaultKeys,
-    check_header,
-    open_object,
     seal_object,
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
-from overwinter.vault.storage import Storage, open_storage
+from overwinter.vault.stats import VaultStats, vault_stats
+from overwinter.vault.storage import ReadCache, Storage, open_storage
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
 
 #: Chunk sizes that a vault may have, in bytes; a power of two between these.
 _CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
-
-_CONFIG = "config"
 
 
 class VaultStore:
@@ -88,7 +86,8 @@ class VaultStore:
         Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once.
         Times are aware. Raises ``VaultPointLocked``.
         """
-        points.delete(self._blobs, point_id, now=now, until=until or now)
+        with self._blobs.storage.use_reserve():
+            points.delete(self._blobs, point_id, now=now, until=until or now)
 
     def undelete_point(self, point_id: str, *, now: datetime) -> None:
         """Take back a deletion. Raises ``NotFound`` when the point is gone or its time is over."""
@@ -108,7 +107,7 @@ class VaultStore:
         that are needed in part; 0: no bound. Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
         when a recovery point cannot be read: nothing is removed then.
         """
-        with self._collecting:
+        with self._collecting, self._blobs.storage.use_reserve():
             return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
     @contextmanager
@@ -158,6 +157,25 @@ class VaultStore:
         """``length`` verified bytes of a disk from ``offset``. Raises ``ValueError`` outside the disk."""
         return restore.read_range(self._blobs, disk, offset, length)
 
+    def reader(self, disk: DiskMap) -> DiskReader:
+        """A reader of large ranges of one disk, for many threads."""
+        return DiskReader(self._blobs, disk)
+
+    def changes(self, disk: DiskMap, since: DiskMap | None = None) -> Iterator[Extent]:
+        """The ranges in which a disk differs from an earlier map of the same size (null: from zeros).
+
+        Exact to the chunk, ascending, as long as they can be. Raises ``ValueError`` when the sizes differ.
+        """
+        return difference.changes(self._blobs, disk, since)
+
+    def stats(self, cancelled: CheckCancelled | None = None) -> VaultStats:
+        """What the vault holds and what it costs; every page of every map is read, no data.
+
+        Sessions and collections may go on meanwhile. Raises what ``cancelled`` raises, and
+        ``VaultDataCorrupt`` when a recovery point cannot be read.
+        """
+        return vault_stats(self._blobs, cancelled)
+
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
         self._blobs.index.clear()
@@ -170,22 +188,26 @@ def create_vault(
     vault_id: UUID,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     random: Random = os.urandom,
+    label: str = "",
+    created: datetime | None = None,
 ) -> VaultStore:
     """Make a new vault in an empty or missing directory and open it.
 
-    ``chunk_size`` is a power of two from 4 KiB to 4 MiB and cannot be changed later. Raises
-    ``AlreadyExists`` when the directory is not empty; nothing was changed then.
+    ``chunk_size`` is a power of two from 4 KiB to 4 MiB and cannot be changed later. ``label`` and
+    ``created`` describe the wrap of ``key`` as in ``add_wrap``. Raises ``AlreadyExists`` when the directory
+    is not empty; nothing was changed then.
     """
-    return create_vault_on(open_storage(url), url, key, vault_id, chunk_size, random)
+    storage = open_storage(url)
+    return create_vault_on(storage, url, key, vault_id, chunk_size, random, label=label, created=created)
 
 
-def open_vault(url: str, key: KeySource) -> VaultStore:
-    """Open a vault.
+def open_vault(url: str, key: KeySource, cache: ReadCache | None = None) -> VaultStore:
+    """Open a vault; one in an object store is read through ``cache``.
 
     Raises ``VaultKeyWrong`` before anything else is read, ``VaultFormatUnsupported``, ``VaultDataCorrupt``,
     and ``VaultError`` when there is no vault.
     """
-    return open_vault_on(open_storage(url), url, key)
+    return open_vault_on(open_storage(url, cache), url, key)
 
 
 def create_vault_on(
@@ -197,19 +219,27 @@ def create_vault_on(
     random: Random = os.urandom,
     presence: Presence | None = None,
     timing: Timing = DEFAULT_TIMING,
+    label: str = "",
+    created: datetime | None = None,
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
     if not _is_chunk_size(chunk_size):
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
-    names = [stored.name for stored in storage.list("")]
-    if any(not name.startswith("keys/") for name in names):
-        raise AlreadyExists(f"{url} is not empty; give a new directory for the vault.")
-    storage.delete(names)  # keys without a config: a creation that died before its end
+    left = [stored.name for stored in storage.list("")]
+    if any(not name.startswith("keys/") for name in left):
+        raise _not_empty(url)
     data_key = random(KEY_LENGTH)
-    storage.put(f"keys/{random(8).hex()}", [key.wrap(data_key, vault_id, random)])
+    wrap = first_wrap(key, data_key, vault_id, label, created, random)
+    storage.put(wrap_name(wrap.wrap.id), [wrap.content])
     keys = VaultKeys(data_key, vault_id)
     config = json.dumps({"chunk_size": chunk_size}).encode()
-    storage.put(_CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, _CONFIG, random), config)])
+    try:
+        storage.put(CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, CONFIG, random), config)])
+    except AlreadyExists as error:
+        storage.delete([wrap_name(wrap.wrap.id)])
+        raise _not_empty(url) from error
+    # Only now is it sure that these are of creations that died, and not of one that was about to win.
+    storage.delete(left)
     return VaultStore(BlobStore(storage, keys, random), chunk_size, presence, timing)
 
 
@@ -230,15 +260,11 @@ def open_vault_on(
 def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:
     """A vault without its index, and its chunk size; errors as ``open_vault``."""
     try:
-        stored = storage.get(_CONFIG)
+        opened = unlock(storage, key)
     except VaultObjectMissing as error:
         raise VaultError(f"There is no vault at {url}.") from error
-    check_header(ObjectKind.CONFIG, _CONFIG, stored[:HEADER_LENGTH])
-    wraps = [wrap.name for wrap in storage.list("keys/")]
-    vault_id, data_key = unlock(key, wraps, storage.get)
-    keys = VaultKeys(data_key, vault_id)
-    config = open_object(keys, ObjectKind.CONFIG, _CONFIG, stored)
-    return BlobStore(storage, keys, random), _chunk_size(config)
+    keys = VaultKeys(opened.data_key, opened.stored.wrap.vault)
+    return BlobStore(storage, keys, random), _chunk_size(opened.config)
 
 
 def _chunk_size(config: bytes) -> int:
@@ -246,11 +272,15 @@ def _chunk_size(config: bytes) -> int:
     try:
         chunk_size = json.loads(config)["chunk_size"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {error}") from error
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {error}") from error
     if type(chunk_size) is not int or not _is_chunk_size(chunk_size):
-        raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {chunk_size!r} is no chunk size.")
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {chunk_size!r} is no chunk size.")
     return chunk_size
 
 
 def _is_chunk_size(size: int) -> bool:
     return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
+
+
+def _not_empty(url: str) -> AlreadyExists:
+    return AlreadyExists(f"{url} is not empty; give a new directory for the vault.")

@@ -1,18 +1,15 @@
-"""Where a vault's objects lie: a few operations on write-once objects, and the local directory.
+"""A vault's objects in a directory of this machine.
 
 ``obstore`` writes local files without fsync (its ``LocalStore`` has no such switch), so the local directory
-is served here with plain system calls; stores that promise durability themselves can be added beside it.
+is served here with plain system calls.
 """
 
 import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from overwinter.model.errors import (
     AlreadyExists,
@@ -22,57 +19,11 @@ from overwinter.model.errors import (
     VaultStorageFull,
 )
 from overwinter.vault.file_operations import DirectoryEntry, FileOperations, SystemFiles
-
-Buffer = bytes | bytearray | memoryview
-
-#: Directory of files that are being written; nothing in it is ever read.
-UNFINISHED = "tmp"
+from overwinter.vault.reserve import RESERVE, Reserve
+from overwinter.vault.storage.interface import UNFINISHED, Buffer, StoredObject
 
 #: Times to write an object whose file another process discards: it cannot know that the writer lives.
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """Name and size in bytes of one object."""
-
-    name: str
-    size: int
-
-
-class Storage(Protocol):
-    """Write-once objects under slash-separated names.
-
-    Every method raises ``VaultError`` when the storage does not answer. All methods may be called from any
-    thread.
-    """
-
-    def put(self, name: str, parts: Sequence[Buffer]) -> None:
-        """Store ``parts`` as a new object; when this returns it is durable, and it never exists in part.
-
-        Raises ``AlreadyExists`` when the name is taken and ``VaultStorageFull`` when there is no room.
-        """
-
-    def get(self, name: str) -> bytes:
-        """The whole object. Raises ``VaultObjectMissing``."""
-
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Exactly ``length`` bytes from ``offset``.
-
-        Raises ``VaultObjectMissing``, or ``VaultDataCorrupt`` when the object ends before that.
-        """
-
-    def list(self, prefix: str) -> list[StoredObject]:
-        """All finished objects whose name starts with ``prefix`` (a directory path or empty), by name.
-
-        What it tells is durable, also when the process that stored it died before it knew.
-        """
-
-    def delete(self, names: Sequence[str]) -> None:
-        """Remove objects, durably; a name that is not there is no error."""
-
-    def discard_unfinished(self) -> None:
-        """Remove what writers that died left behind."""
 
 
 class LocalStorage:
@@ -88,17 +39,30 @@ class LocalStorage:
         self._lock = threading.Lock()
         self._writing: set[str] = set()
         self._durable: set[Path] = set()
+        #: None on another disk than the machine's: only the system knows how much room there is.
+        self._reserve = Reserve(root) if files is None else None
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
+        while True:
+            try:
+                self._put(name, parts)
+                break
+            except VaultStorageFull:
+                with _storage_errors(RESERVE):
+                    if self._reserve is None or not self._reserve.release(sum(map(len, parts))):
+                        raise
+        self._keep_reserve()
+
+    def _put(self, name: str, parts: Sequence[Buffer]) -> None:
         with _storage_errors(name):
             for _ in range(_ATTEMPTS - 1):
                 with suppress(FileNotFoundError):
-                    self._put(self._root / name, parts)
+                    self._write(self._root / name, parts)
                     return
-            self._put(self._root / name, parts)
+            self._write(self._root / name, parts)
 
-    def _put(self, target: Path, parts: Sequence[Buffer]) -> None:
+    def _write(self, target: Path, parts: Sequence[Buffer]) -> None:
         with self._temporary_file() as temporary:
             descriptor = self._files.create(temporary)
             try:
@@ -131,7 +95,7 @@ class LocalStorage:
         with _storage_errors(prefix):
             found = list(self._objects(prefix))
         return sorted(
-            (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
+            (each for each in found if each.name != RESERVE and not each.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
         )
 
@@ -155,6 +119,30 @@ class LocalStorage:
                 if entry.name not in self._writing:
                     with suppress(FileNotFoundError):
                         self._files.unlink(directory / entry.name)
+
+    @contextmanager
+    def use_reserve(self, part: float = 1.0) -> Iterator[None]:
+        """See ``Storage.use_reserve``."""
+        try:
+            with nullcontext() if self._reserve is None else self._reserve.use(part):
+                yield
+        finally:
+            self._keep_reserve()
+
+    def room(self) -> int | None:
+        """See ``Storage.room``: of the file system; a quota is not known."""
+        if self._reserve is None:
+            return None
+        with _storage_errors(RESERVE):
+            system = os.statvfs(self._root)
+            if not system.f_blocks:  # one of those in user space that say nothing
+                return None
+            return system.f_bavail * system.f_frsize + self._reserve.usable()
+
+    def _keep_reserve(self) -> None:
+        if self._reserve is not None:
+            with _storage_errors(RESERVE):
+                self._reserve.keep()
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
@@ -227,18 +215,6 @@ class LocalStorage:
         except PermissionError:
             if path != self._root:
                 raise
-
-
-def open_storage(url: str) -> Storage:
-    """The storage a vault URL names: ``file:///absolute/path``.
-
-    Raises ``VaultError`` for any other kind of URL.
-    """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise VaultError(f"Vault URL {url!r} is not supported; give a local directory as file:///path.")
-    return LocalStorage(Path(path))
 
 
 @contextmanager

@@ -1,0 +1,84 @@
+"""Where two maps of one vault differ: what an increment from one to the other carries.
+
+Equal pages have equal ids, so only pages on the paths to changed chunks are read: the cost is that of the
+change, not of the disk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from overwinter.model.extent import Extent
+from overwinter.vault.blobs import BlobStore
+from overwinter.vault.diskmap import FANOUT, ZERO_ID, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.seal import ID_LENGTH, BlobKind
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """``count`` chunks from chunk number ``first``; ``zero`` when they read as zeros now."""
+
+    first: int
+    count: int
+    zero: bool
+
+
+def changes(blobs: BlobStore, disk: DiskMap, since: DiskMap | None) -> Iterator[Extent]:
+    """See ``VaultStore.changes``."""
+    if since is not None and (since.size, since.chunk_size) != (disk.size, disk.chunk_size):
+        raise ValueError(f"disks of {since.size} and {disk.size} bytes cannot be compared chunk by chunk")
+    shape = Shape(disk.size, disk.chunk_size)
+    before = ZERO_ID if since is None else _tree(blobs, since)
+    held: _Changed | None = None
+    for found in _differing(blobs, shape, shape.top, 0, before, _tree(blobs, disk)):
+        if held is not None and held.first + held.count == found.first and held.zero == found.zero:
+            held = _Changed(held.first, held.count + found.count, held.zero)
+            continue
+        if held is not None:
+            yield _extent(disk, held)
+        held = found
+    if held is not None:
+        yield _extent(disk, held)
+
+
+def _extent(disk: DiskMap, changed: _Changed) -> Extent:
+    offset = changed.first * disk.chunk_size
+    return Extent(offset, min(changed.count * disk.chunk_size, disk.size - offset), changed.zero)
+
+
+def _tree(blobs: BlobStore, disk: DiskMap) -> bytes:
+    return decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+
+
+def _differing(
+    blobs: BlobStore, shape: Shape, level: int, page: int, before: bytes, after: bytes
+) -> Iterator[_Changed]:
+    """The chunks below one page that differ, in order."""
+    if before == after:
+        return
+    old, new = (_entries(blobs, shape, level, page, page_id) for page_id in (before, after))
+    if level == 0:
+        yield from _differing_chunks(page * FANOUT, old, new)
+        return
+    for number in range(len(new) // ID_LENGTH):
+        here = slice(number * ID_LENGTH, (number + 1) * ID_LENGTH)
+        yield from _differing(blobs, shape, level - 1, page * FANOUT + number, old[here], new[here])
+
+
+def _entries(blobs: BlobStore, shape: Shape, level: int, page: int, page_id: bytes) -> bytes:
+    count = shape.page_entries(level, page)
+    if page_id == ZERO_ID:
+        return bytes(count * ID_LENGTH)
+    return decode_page(blobs.read(BlobKind.PAGE, page_id), level, count)
+
+
+def _differing_chunks(first: int, before: bytes, after: bytes) -> Iterator[_Changed]:
+    old, new = (np.frombuffer(ids, np.uint64).reshape(-1, ID_LENGTH // 8) for ids in (before, after))
+    changed, data = (old != new).any(axis=1), new.any(axis=1)
+    kinds = changed.astype(np.int8) * (1 + data)  # 0 the same, 1 zeros now, 2 data now
+    cuts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
+    for begin, end in pairwise(cuts):
+        if kinds[begin]:
+            yield _Changed(first + begin, end - begin, zero=bool(kinds[begin] == 1))

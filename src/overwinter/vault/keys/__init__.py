@@ -1,0 +1,36 @@
+"""Who may open a vault: passphrases, key files, tokens and recovery keys that wrap its random data key.
+
+Which file answers which question:
+
+- ``source``: what a caller gives to open a vault
+- ``keyring``: what lies under ``keys/``, and opening the vault with it; ``change``: adding and removing
+- ``wrap``: the bytes of one wrap; ``secret``: what a kind of secret must be able to do
+- ``passphrase``, ``random_key``, ``token``: the kinds
+- ``key_file``, ``recovery``, ``pin``, ``private_file``: how a person keeps a secret, and hands it in
+"""
+
+from overwinter.vault.keys.change import add_wrap, change_wrap, first_wrap, remove_wrap
+from overwinter.vault.keys.keyring import CONFIG, UnreadableWrap, unlock, wrap_name, wraps
+from overwinter.vault.keys.pin import pin_from_file, pin_from_terminal
+from overwinter.vault.keys.recovery import new_recovery_key
+from overwinter.vault.keys.source import KeySource
+from overwinter.vault.keys.wrap import Argon2id, TokenKey, Wrap
+
+__all__ = [
+    "CONFIG",
+    "Argon2id",
+    "KeySource",
+    "TokenKey",
+    "UnreadableWrap",
+    "Wrap",
+    "add_wrap",
+    "change_wrap",
+    "first_wrap",
+    "new_recovery_key",
+    "pin_from_file",
+    "pin_from_terminal",
+    "remove_wrap",
+    "unlock",
+    "wrap_name",
+    "wraps",
+]

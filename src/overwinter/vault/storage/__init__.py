@@ -1,0 +1,22 @@
+"""Where a vault's objects lie: a local directory, S3 or Azure Blob storage; and a cache for reading.
+
+The rest of the room sees the ``Storage`` interface only. See docs/object-storage.md.
+"""
+
+from overwinter.vault.storage.interface import UNFINISHED, Buffer, Storage, StoredObject
+from overwinter.vault.storage.local import LocalStorage
+from overwinter.vault.storage.objects import ObjectStorage
+from overwinter.vault.storage.opening import open_storage
+from overwinter.vault.storage.read_cache import CachedStorage, ReadCache
+
+__all__ = [
+    "UNFINISHED",
+    "Buffer",
+    "CachedStorage",
+    "LocalStorage",
+    "ObjectStorage",
+    "ReadCache",
+    "Storage",
+    "StoredObject",
+    "open_storage",
+]
