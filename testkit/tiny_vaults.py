@@ -32,6 +32,7 @@ from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
 from overwinter.vault.storage import Buffer, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
+from testkit import lockstep
 
 CHUNK = 4096
 VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
@@ -57,11 +58,11 @@ _URL = "file:///vault"
 #: The time of all that happens.
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
-#: The one machine that all processes run on.
-_MACHINE = "here"
+#: The machine that processes run on where nothing else is said.
+HERE = "here"
 
 #: The numbers of the processes that are alive: who is, the test decides. Number 0 always is.
-_ALIVE = {0}
+ALIVE = {0}
 
 #: Whether other machines live is seen at once.
 _TIMING = Timing(beat=1e6, patience=0, poll=0)
@@ -87,9 +88,11 @@ class _CallersThread(Executor):
 
 
 class _NoThreads:
-    """What the store's announcements take from ``threading``; their signs of life are not given."""
+    """What the store takes from ``threading``: locks that pause, and no signs of life of announcements."""
 
     Event = threading.Event
+    Lock = lockstep.Lock
+    local = threading.local
 
     class Thread:
         """A thread that does nothing."""
@@ -109,10 +112,11 @@ def in_order() -> Iterator[None]:
     """Small packs, no thread but the caller's, and no process alive but those that are said to be."""
     with ExitStack() as stack:
         stack.enter_context(patch("overwinter.vault.presence._started", _started))
-        stack.enter_context(patch("overwinter.vault.presence._machine", lambda: _MACHINE))
+        stack.enter_context(patch("overwinter.vault.presence._machine", lambda: HERE))
         for place, value in _SMALL.items():
             stack.enter_context(patch(place, value))
-        stack.enter_context(patch("overwinter.vault.announcements.threading", _NoThreads))
+        for module in ("announcements", "blobs", "packing", "store", "storage.local"):
+            stack.enter_context(patch(f"overwinter.vault.{module}.threading", _NoThreads))
         for module in ("packing", "workers"):
             stack.enter_context(patch(f"overwinter.vault.{module}.ThreadPoolExecutor", _CallersThread))
         yield
@@ -123,26 +127,35 @@ def key(number: int = 0) -> KeySource:
     return KeySource(RandomKey(KeyKind.KEY_FILE, bytes([number]) * 32))
 
 
+def process(number: int, machine: str = HERE) -> Presence:
+    """The process of a number; it is `alive` while it is said so."""
+    return Presence(machine, number, started=number)
+
+
+#: Who looks at vaults: a process that is always alive.
+OBSERVER = process(0)
+
+
 @contextmanager
-def alive(process: int) -> Iterator[None]:
+def alive(number: int) -> Iterator[None]:
     """A process lives for the length of the block."""
-    _ALIVE.add(process)
+    ALIVE.add(number)
     try:
         yield
     finally:
-        _ALIVE.remove(process)
+        ALIVE.remove(number)
 
 
-def create(storage: Storage, random: Random, process: int = 0) -> VaultStore:
+def create(storage: Storage, random: Random, presence: Presence = OBSERVER) -> VaultStore:
     """A new vault that ``key()`` opens, open in a process."""
-    return create_vault_on(
-        storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, _presence(process), _TIMING
-    )
+    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, presence, _TIMING)
 
 
-def reopen(storage: Storage, random: Random, source: KeySource | None = None, process: int = 0) -> VaultStore:
+def reopen(
+    storage: Storage, random: Random, source: KeySource | None = None, presence: Presence = OBSERVER
+) -> VaultStore:
     """Open a vault with ``key()`` or another key in a process."""
-    return open_vault_on(storage, _URL, source or key(), random.randbytes, _presence(process), _TIMING)
+    return open_vault_on(storage, _URL, source or key(), random.randbytes, presence, _TIMING)
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:
@@ -238,12 +251,8 @@ def changed(random: Random, disks: Disks) -> Disks:
     return tuple(result)
 
 
-def _presence(process: int) -> Presence:
-    return Presence(_MACHINE, process, process)
-
-
-def _started(process: int) -> int | None:
-    return process if process in _ALIVE else None
+def _started(number: int) -> int | None:
+    return number if number in ALIVE else None
 
 
 def _some_chunk(random: Random) -> bytes:

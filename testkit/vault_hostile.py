@@ -15,7 +15,7 @@ from overwinter.model.errors import OverwinterError, VaultPointLocked
 from overwinter.vault import Manifest, VaultStore
 from overwinter.vault.rebuild import rebuild_index_on
 from testkit.memory_storage import MemoryStorage
-from testkit.tiny_vaults import CHUNK, NOW, Disks, back_up, create, key, read, reopen, session
+from testkit.tiny_vaults import CHUNK, NOW, Disks, back_up, create, key, process, read, reopen, session
 from testkit.vault_check import NEXT_POINT, BrokenPromise, PointLost, WrongData
 
 #: The point of ``small_vault`` that must not be deleted.
@@ -79,11 +79,11 @@ def small_vault(seed: int) -> Subject:
     back_up(vault, "4", fourth)
     vault.lock_point(LOCKED, NOW + _DAYS)
     vault.delete_point("1", now=NOW, until=NOW + _DAYS)
-    with session(reopen(storage, random, process=_DEAD), "5"):
+    with session(reopen(storage, random, presence=process(_DEAD)), "5"):
         before = dict(storage.objects)
         vault.delete_point("4", now=NOW)
         vault.collect(now=NOW)
-    with session(reopen(storage, random, process=_DEAD), "6"):
+    with session(reopen(storage, random, presence=process(_DEAD)), "6"):
         objects = dict(storage.objects)
     former = {name: content for name, content in before.items() if name not in objects}
     return Subject(objects, {"2": second, "3": third}, former, {"1": first, "4": fourth})

@@ -11,7 +11,7 @@ from overwinter.vault import KeySource, Manifest, VaultStore
 from overwinter.vault.rebuild import rebuild_index_on
 from overwinter.vault.storage import Storage
 from testkit import tiny_vaults
-from testkit.tiny_vaults import NOW, Disks
+from testkit.tiny_vaults import NOW, Disks, process
 from testkit.vault_promises import Ledger, Promises
 
 #: How long a point that is deleted for days can be had back.
@@ -52,13 +52,13 @@ class World:
     def vault(self) -> VaultStore:
         """The open vault."""
         if self._vault is None:
-            self._vault = tiny_vaults.reopen(self.storage, self.random, process=self.process)
+            self._vault = tiny_vaults.reopen(self.storage, self.random, presence=process(self.process))
         return self._vault
 
     def create(self) -> None:
         """Make the vault."""
         with self.keys.making("first", tiny_vaults.key()):
-            self._vault = tiny_vaults.create(self.storage, self.random, self.process)
+            self._vault = tiny_vaults.create(self.storage, self.random, process(self.process))
 
     def back_up(self, point: str, parent: str | None = None) -> None:
         """Add a point of two disks, built upon another or of new disks."""
@@ -80,7 +80,7 @@ class World:
         """
         if not self.keys.names:
             try:
-                self._vault = tiny_vaults.reopen(self.storage, self.random, process=self.process)
+                self._vault = tiny_vaults.reopen(self.storage, self.random, presence=process(self.process))
             except VaultError:
                 self.create()
         self._add(*(self._tried or ("700", tiny_vaults.some_disks(self.random))))
