@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -104,7 +104,7 @@ class LocalStorage:
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """See ``Storage.get_range``."""
         with _storage_errors(name):
-            descriptor = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 data = os.pread(descriptor, length, offset)
                 while 0 < len(data) < length:
@@ -121,15 +121,7 @@ class LocalStorage:
     def list(self, prefix: str) -> list[StoredObject]:
         """See ``Storage.list``."""
         with _storage_errors(prefix):
-            found = [
-                StoredObject(str(path.relative_to(self._root)), path.stat().st_size)
-                for path in (self._root / prefix).rglob("*")
-                if path.is_file()
-            ]
-        return sorted(
-            (stored for stored in found if not stored.name.startswith(f"{UNFINISHED}/")),
-            key=lambda stored: stored.name,
-        )
+            return sorted(self._objects(prefix), key=lambda stored: stored.name)
 
     def delete(self, names: Sequence[str]) -> None:
         """See ``Storage.delete``."""
@@ -151,6 +143,17 @@ class LocalStorage:
             for path in directory.iterdir() if directory.is_dir() else ():
                 if path.name not in self._writing:
                     path.unlink(missing_ok=True)
+
+    def _objects(self, place: str) -> Iterator[StoredObject]:
+        """The objects in a directory and below; what others remove meanwhile may be left out."""
+        with suppress(FileNotFoundError), os.scandir(f"{self._root}/{place}") as entries:
+            for entry in entries:
+                name = f"{place}{entry.name}"
+                if not entry.is_dir():
+                    with suppress(FileNotFoundError):
+                        yield StoredObject(name, entry.stat().st_size)
+                elif name != UNFINISHED:
+                    yield from self._objects(f"{name}/")
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
