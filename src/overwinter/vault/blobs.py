@@ -7,7 +7,7 @@ not where it was.
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMissing
@@ -28,6 +28,9 @@ _CIPHERS = 1024
 
 #: Times to list the index anew because an object was replaced between the listing and the reading.
 _LISTINGS = 10
+
+#: Records of index objects that are taken in together, at least (2 MiB), where there are as many.
+_RECORDS = 64 * 1024
 
 #: Segments kept ready (32 MiB at most): who reads on finds the next blob in the same one.
 _SEGMENTS = 8
@@ -73,17 +76,19 @@ class BlobStore:
             names = {stored.name for stored in self.storage.list("index/")}
             new = sorted(names - self._taken_in)
             try:
-                for name in new:
-                    self._take_in(name, read_table(self.storage, self.keys, name))
+                self._take_in(new)
             except VaultObjectMissing:
                 continue  # replaced just now
             return names, bool(new)
         raise VaultDataCorrupt("The vault's storage lists index objects that it does not have.")
 
-    def _take_in(self, name: str, table: IndexTable) -> None:
-        with self._changing:
-            self.index.add(table)
-            self._taken_in.add(name)
+    def _take_in(self, names: list[str]) -> None:
+        """Add index objects, many small ones at once: what the index does for each grows with its size."""
+        tables = ((name, read_table(self.storage, self.keys, name)) for name in names)
+        while some := list(_filling(tables)):
+            with self._changing:
+                self.index.add(*(table for _, table in some))
+                self._taken_in.update(name for name, _ in some)
 
     def forget(self, packs: Collection[bytes]) -> None:
         """Forget where packs have their blobs; the storage is not touched."""
@@ -192,3 +197,13 @@ class BlobStore:
         if decoder is None:
             decoder = self._decoders.decoder = BlobDecoder()
         return decoder
+
+
+def _filling(tables: Iterator[tuple[str, IndexTable]]) -> Iterator[tuple[str, IndexTable]]:
+    """The next few tables, until they hold enough records."""
+    records = 0
+    for name, table in tables:
+        yield name, table
+        records += len(table)
+        if records >= _RECORDS:
+            return

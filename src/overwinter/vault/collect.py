@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 
 from overwinter.model.errors import (
     AlreadyExists,
@@ -154,11 +155,12 @@ class Collection:
         sizes = _pack_sizes(blobs)
         live = Liveness(blobs.snapshot())
         names = set()
-        maps = []
+        disks = []
         for name, manifest in points.each_manifest(blobs):
             names.add(name)
-            maps += [disk.map for disk in manifest.disks]
-        mark_disks(blobs, maps, live)
+            disks += [(manifest.vm_uuid, disk.target, manifest.created, disk.map) for disk in manifest.disks]
+        disks.sort(key=itemgetter(0, 1, 2))  # versions of one disk next to each other
+        mark_disks(blobs, (disk_map for *_, disk_map in disks), live)
         uses = live.settle()
         with blobs.storage.use_reserve(_COPY_PART):
             choice = choose(sizes, uses, blobs.storage.room())

@@ -10,7 +10,7 @@ look-up is a handful of binary searches, and no change of the index copies it as
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -188,9 +188,9 @@ class Index:
             named[table.pack] = True
         return {pack_bytes(self._packs.ids[number]) for number in np.flatnonzero(named)}
 
-    def add(self, table: IndexTable) -> None:
-        """Take in a table."""
-        recent = sorted((*self._recent, self._numbered(table)), key=len, reverse=True)
+    def add(self, *tables: IndexTable) -> None:
+        """Take in tables; many small ones are best given together."""
+        recent = sorted((*self._recent, self._numbered(tables)), key=len, reverse=True)
         if sum(map(len, recent)) > max(_MOST_RECENT, sum(map(len, self._shards)) // 8):
             self._recent = tuple(recent)
             self._consolidate()
@@ -238,9 +238,9 @@ class Index:
             self._shards[number] = _of_packs(shard, packs)
         self._recent = tuple(_of_packs(table, packs) for table in self._recent)
 
-    def _numbered(self, table: IndexTable) -> Table:
-        """The records in columns."""
-        stored = np.frombuffer(table.records, _COLUMNS)
+    def _numbered(self, tables: Sequence[IndexTable]) -> Table:
+        """The records of some tables in columns."""
+        stored = np.frombuffer(b"".join(table.records for table in tables), _COLUMNS)
         return merged(
             [
                 Table(
