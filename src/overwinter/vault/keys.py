@@ -116,7 +116,7 @@ class KeySource:
         Raises ``VaultDataCorrupt`` when the object is damaged, ``VaultFormatUnsupported`` when it is of
         another version.
         """
-        wrap = _checked(name, stored)
+        wrap = check_wrap(name, stored)
         if wrap["kind"] != self.kind:
             return None
         try:
@@ -180,7 +180,8 @@ def _with_checksum(wrap: dict[str, object]) -> bytes:
     return json.dumps({**wrap, "checksum": checksum}, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _checked(name: str, stored: bytes) -> dict[str, object]:
+def check_wrap(name: str, stored: bytes) -> dict[str, object]:
+    """The fields of a key object that is whole; errors as ``KeySource.unwrap``."""
     try:
         wrap = json.loads(stored)
         checksum = wrap.pop("checksum")

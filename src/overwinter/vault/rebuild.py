@@ -2,18 +2,10 @@
 
 import os
 
-from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.directory import pack_of, read_directory
 from overwinter.vault.index import IndexTable, record
 from overwinter.vault.keys import KeySource
-from overwinter.vault.pack import (
-    BlobDecoder,
-    directory_range,
-    pack_id,
-    parse_directory,
-    trailer_range,
-)
-from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectKind
 from overwinter.vault.storage import StoredObject, open_storage
 from overwinter.vault.store import unlocked
 
@@ -35,15 +27,4 @@ def rebuild_index(url: str, key: KeySource) -> int:
 
 def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
     """The index records of one pack."""
-    pack = pack_id(stored.name)
-    if pack is None:
-        raise VaultDataCorrupt(f"Vault object {stored.name} does not belong here: its name is no pack's.")
-    header = blobs.storage.get_range(stored.name, 0, HEADER_LENGTH)
-    cipher = blobs.keys.cipher(ObjectKind.PACK, stored.name, header)
-    trailer = blobs.storage.get_range(stored.name, *trailer_range(stored.size))
-    offset, length = directory_range(trailer, stored.size)
-    if length <= 0:
-        raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
-    sealed = blobs.storage.get_range(stored.name, offset, length)
-    directory = BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed)
-    return [record(pack, entry) for entry in parse_directory(directory.content)]
+    return [record(pack_of(stored), entry) for entry in read_directory(blobs, stored)]

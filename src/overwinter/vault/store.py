@@ -1,6 +1,5 @@
 """One open vault: recovery points, sessions that add them, restores, deletion and collection."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -8,16 +7,19 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
-from overwinter.vault import generations, points, restore
+from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
+from overwinter.model.extent import Extent
+from overwinter.vault import generations, points, restore, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
+from overwinter.vault.config import CONFIG, is_chunk_size, open_config, put_config
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource, unlock
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
+from overwinter.vault.report import VerifyReport
 from overwinter.vault.seal import (
     HEADER_LENGTH,
     KEY_LENGTH,
@@ -25,18 +27,12 @@ from overwinter.vault.seal import (
     Random,
     VaultKeys,
     check_header,
-    open_object,
-    seal_object,
 )
 from overwinter.vault.session import CheckCancelled, Progress, Session
 from overwinter.vault.storage import Storage, open_storage
+from overwinter.vault.verify import Verification, chosen_part
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
-
-#: Chunk sizes that a vault may have, in bytes; a power of two between these.
-_CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
-
-_CONFIG = "config"
 
 
 class VaultStore:
@@ -111,6 +107,32 @@ class VaultStore:
         with self._collecting:
             return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
+    def verify(
+        self,
+        *,
+        read_percent: float = 0,
+        turn: int | None = None,
+        point_id: str | None = None,
+        progress: Progress | None = None,
+        cancelled: CheckCancelled | None = None,
+    ) -> VerifyReport:
+        """Find out whether all, or what one recovery point needs, is there and whole.
+
+        Every object is opened and every map walked. ``read_percent`` of the stored segments are read and
+        compared with their hashes: another part with every number ``turn``, so that counting it up reaches
+        all; a random one without. Damage is remembered in the vault, and the next backup of a disk reads
+        again what it touches. ``progress`` is told the bytes read so far, in the calling thread;
+        ``cancelled`` as in ``session``.
+
+        Raises ``NotFound`` for an unknown point. Damage is reported, not raised.
+        """
+        begin = int.from_bytes(self._blobs.random(8), "big") / (1 << 64)
+        if turn is not None:
+            begin = turn * read_percent / 100 % 1
+        chosen = chosen_part(read_percent, begin) if read_percent > 0 else None
+        verification = Verification(self._blobs, chosen, progress, cancelled)
+        return verification.whole() if point_id is None else verification.point(point_id)
+
     @contextmanager
     def session(
         self, point_id: str, progress: Progress | None = None, cancelled: CheckCancelled | None = None
@@ -158,6 +180,11 @@ class VaultStore:
         """``length`` verified bytes of a disk from ``offset``. Raises ``ValueError`` outside the disk."""
         return restore.read_range(self._blobs, disk, offset, length)
 
+    def damaged_extents(self, disk: DiskMap) -> list[Extent]:
+        """The ranges of a disk that were found damaged and have not been stored anew since."""
+        self._blobs.refresh()
+        return list(survey.extents(survey.lost_parts(self._blobs, disk), disk))
+
     def close(self) -> None:
         """Forget the index; the store must not be used afterwards."""
         self._blobs.index.clear()
@@ -199,7 +226,7 @@ def create_vault_on(
     timing: Timing = DEFAULT_TIMING,
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
-    if chunk_size & (chunk_size - 1) or not _CHUNK_SIZES[0] <= chunk_size <= _CHUNK_SIZES[1]:
+    if not is_chunk_size(chunk_size):
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
     names = [stored.name for stored in storage.list("")]
     if any(not name.startswith("keys/") for name in names):
@@ -208,8 +235,7 @@ def create_vault_on(
     data_key = random(KEY_LENGTH)
     storage.put(f"keys/{random(8).hex()}", [key.wrap(data_key, vault_id, random)])
     keys = VaultKeys(data_key, vault_id)
-    config = json.dumps({"chunk_size": chunk_size}).encode()
-    storage.put(_CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, _CONFIG, random), config)])
+    put_config(storage, keys, random, chunk_size)
     return VaultStore(BlobStore(storage, keys, random), chunk_size, presence, timing)
 
 
@@ -230,16 +256,11 @@ def open_vault_on(
 def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tuple[BlobStore, int]:
     """A vault without its index, and its chunk size; errors as ``open_vault``."""
     try:
-        stored = storage.get(_CONFIG)
+        stored = storage.get(CONFIG)
     except VaultObjectMissing as error:
         raise VaultError(f"There is no vault at {url}.") from error
-    check_header(ObjectKind.CONFIG, _CONFIG, stored[:HEADER_LENGTH])
+    check_header(ObjectKind.CONFIG, CONFIG, stored[:HEADER_LENGTH])
     wraps = [wrap.name for wrap in storage.list("keys/")]
     vault_id, data_key = unlock(key, wraps, storage.get)
     keys = VaultKeys(data_key, vault_id)
-    config = open_object(keys, ObjectKind.CONFIG, _CONFIG, stored)
-    try:
-        chunk_size = int(json.loads(config)["chunk_size"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise VaultDataCorrupt(f"Vault object {_CONFIG} is damaged: {error}") from error
-    return BlobStore(storage, keys, random), chunk_size
+    return BlobStore(storage, keys, random), open_config(keys, stored)
