@@ -64,7 +64,7 @@ class BlobStore:
         Gives whether anything has changed. Raises ``VaultDataCorrupt``.
         """
         with self._refreshing:
-            marked = self._take_in_damage()
+            marked = self.take_in_damage()
             names, taken_in = self._take_in_new()
             known = self.index.packs()
             # Listed after the index was read, and a pack is durable before a record names it.
@@ -75,8 +75,11 @@ class BlobStore:
             self._taken_in &= names
         return marked or taken_in or bool(gone)
 
-    def _take_in_damage(self) -> bool:
-        """Take in what is known to be damaged; gives whether there was any news."""
+    def take_in_damage(self) -> bool:
+        """Take in what is known to be damaged; gives whether there was any news.
+
+        Raises ``VaultDataCorrupt``.
+        """
         damaged = {stored.name for stored in self.storage.list(DAMAGED)} - self._taken_in_damage
         for name in sorted(damaged):
             with suppress(VaultObjectMissing):  # removed with its pack

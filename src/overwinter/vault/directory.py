@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.index import record
 from overwinter.vault.pack import (
     BlobDecoder,
     Entry,
@@ -53,6 +54,12 @@ def read_directory(blobs: BlobStore, stored: StoredObject) -> list[Entry]:
         raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
     sealed = blobs.storage.get_range(stored.name, offset, length)
     return parse_directory(BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed).content)
+
+
+def index_records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
+    """The index records of a pack, from its directory. Raises ``VaultDataCorrupt``."""
+    pack = pack_of(stored)
+    return [record(pack, entry) for entry in read_directory(blobs, stored)]
 
 
 def pack_cipher(blobs: BlobStore, name: str) -> ObjectCipher:

@@ -27,12 +27,13 @@ class _Found:
 
 
 class Findings:
-    """Damages by object."""
+    """Damages by object. ``broken`` are the points, by manifests' names, that lack pages of a map."""
 
     def __init__(self) -> None:
         self._found: dict[str, _Found] = {}
         self._lost: list[Table] = []
         self._misfits: list[Table] = []
+        self.broken: dict[str, Manifest] = {}
 
     def note(self, name: str, reason: str, harmless: bool) -> None:
         """Take note of an object's damage; ``harmless`` unless it turns out to touch a disk."""
@@ -76,6 +77,8 @@ class Findings:
                 if not touches or not _is_there(blobs, name):
                     continue
                 self._add(lost, manifest, disk, touches)
+                if any(touch.page is not None for touch in touches):
+                    self.broken[name] = manifest
                 for touch in touches:
                     (chunks if touch.page is None else pages)[touch.row] = True
         return _taken(lost, chunks), _taken(lost, pages)

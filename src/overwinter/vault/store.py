@@ -19,6 +19,7 @@ from overwinter.vault.keys import KeySource, unlock
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
+from overwinter.vault.repair import Repair, RepairReport
 from overwinter.vault.report import VerifyReport
 from overwinter.vault.seal import (
     HEADER_LENGTH,
@@ -132,6 +133,13 @@ class VaultStore:
         chosen = chosen_part(read_percent, begin) if read_percent > 0 else None
         verification = Verification(self._blobs, chosen, progress, cancelled)
         return verification.whole() if point_id is None else verification.point(point_id)
+
+    def repair(self, *, now: datetime, remove_lost: bool = False) -> RepairReport:
+        """Make the index anew from the packs, and tell what is lost; as `repair.repair`."""
+        blobs = BlobStore(self._blobs.storage, self._blobs.keys, self._blobs.random)
+        report = Repair(blobs, self._presence, self._timing).run(now, remove_lost)
+        self._blobs.reload()
+        return report
 
     @contextmanager
     def session(

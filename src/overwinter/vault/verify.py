@@ -8,7 +8,7 @@ It holds nobody up. Sessions and collections go on meanwhile: what vanishes is l
 as damage only when a recovery point that is still there needs it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 
@@ -22,6 +22,7 @@ from overwinter.vault.damage import HALF, keys_of, put_damaged, put_lost
 from overwinter.vault.findings import Findings
 from overwinter.vault.index import pack_bytes
 from overwinter.vault.liveness import LiveBlob, Liveness
+from overwinter.vault.manifest import Manifest
 from overwinter.vault.mark import mark_disks
 from overwinter.vault.pack import pack_id, pack_name
 from overwinter.vault.report import VerifyReport
@@ -56,7 +57,10 @@ def chosen_part(percent: float, begin: float) -> Chosen:
 
 
 class Verification:
-    """One run, used by one thread, which does its work with others."""
+    """One run, used by one thread, which does its work with others.
+
+    ``searched`` packs hold nothing that the index lacks, although their directories cannot be read.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,9 @@ class Verification:
         chosen: Chosen | None,
         progress: Callable[[int], None] | None,
         cancelled: Callable[[], None] | None,
+        searched: Collection[bytes] = (),
     ) -> None:
+        self._searched = searched
         self._blobs = blobs
         self._chosen = chosen
         self._progress = progress
@@ -84,6 +90,11 @@ class Verification:
         name, manifest = points.find(self._blobs, point_id)
         return self._run(Structure(1, {name: manifest}, {}), is_whole=False)
 
+    @property
+    def broken(self) -> dict[str, Manifest]:
+        """The recovery points, by manifests' names, that lack pages of a map."""
+        return self._findings.broken
+
     def _refresh(self) -> None:
         self._blobs.refresh()
         self._blobs.forget_content()  # so that what was read before does not hide damage
@@ -102,7 +113,7 @@ class Verification:
         blobs.refresh()
         self._lose_missing(needed, structure)
         chunks, pages = self._findings.locate(blobs, structure.manifests)
-        if is_whole and not suspicious:
+        if is_whole and suspicious <= set(self._searched):
             self._remember_lost(chunks, pages, structure.unindexed)
         return VerifyReport(
             objects=structure.objects + (0 if is_whole else len(packs)),
