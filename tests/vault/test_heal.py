@@ -200,17 +200,15 @@ def test_a_crash_anywhere_while_damage_is_remembered(tmp_path: Path) -> None:
     assert steps >= 6
 
 
-spans = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=8).map(
-    lambda parts: _ascending(parts)
-)
-
-
-def _ascending(parts: list[tuple[int, int, bool]]) -> list[Span]:
+def ascending(parts: list[tuple[int, int, bool]]) -> list[Span]:
     result, at = [], 0
     for gap, count, zero in parts:
         result.append(Span(at + gap, count, zero))
         at += gap + count
     return result
+
+
+spans = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=8).map(ascending)
 
 
 @given(spans, spans.map(lambda parts: [Span(part.first, part.count, zero=False) for part in parts]))
@@ -224,7 +222,7 @@ def test_reread_chunks_fill_the_gaps(parts: list[Span], reread: list[Span]) -> N
     assert result == sorted(expected.items())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_of_packs_is_healed_by_an_increment(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -19,6 +19,7 @@ from overwinter.model.extent import Extent
 from overwinter.model.protection import KeyKind
 from overwinter.vault import KeySource, RepairReport, VaultStore, generations, points, repair
 from overwinter.vault.announcements import Timing
+from overwinter.vault.pack import pack_name
 from overwinter.vault.presence import Presence
 from overwinter.vault.repair import repair_on
 from overwinter.vault.storage import LocalStorage
@@ -210,7 +211,7 @@ def points_object(vault: VaultStore, point: str) -> str:
 def test_a_point_without_its_map(tmp_path: Path, vault: VaultStore) -> None:
     root = vault._blobs.index.find(vault.manifest("2").disks[0].map.root)
     assert root is not None
-    flip(tmp_path, f"packs/{root.pack[:1].hex()}/{root.pack.hex()}", root.offset + 20)
+    flip(tmp_path, pack_name(root.pack), root.offset + 20)
     vault.verify()
     (lost,) = mend(tmp_path).lost_points
     assert (lost.point_id, lost.vm_name, lost.removed) == ("2", "mail", False)
