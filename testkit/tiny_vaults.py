@@ -29,6 +29,7 @@ from overwinter.vault import (
 from overwinter.vault.keys import unlock
 from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
+from overwinter.vault.repair import repair_on
 from overwinter.vault.storage import Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
 
@@ -120,6 +121,11 @@ def create(storage: Storage, random: Random) -> VaultStore:
 def reopen(storage: Storage, random: Random, source: KeySource | None = None) -> VaultStore:
     """Open a vault with ``key()`` or another key, in a new process."""
     return open_vault_on(storage, _URL, source or key(), random.randbytes, Processes.begin())
+
+
+def repair(storage: Storage, random: Random) -> None:
+    """Repair a vault in a new process."""
+    repair_on(storage, _URL, key(), now=NOW, random=random.randbytes, presence=Processes.begin())
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:

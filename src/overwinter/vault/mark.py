@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultFormatUnsupported
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
 from overwinter.vault.seal import ID_LENGTH, BlobKind
@@ -37,8 +38,14 @@ PageRead = Callable[[bytes, int, bytes], object]
 class Marks(Protocol):
     """Who is told what is needed."""
 
-    def mark(self, ids: bytes | bytearray) -> Iterable[bool]:
-        """Take note of ids that follow each other (of zeros: none); gives for each whether it is new."""
+    def mark(self, ids: bytes | bytearray, kind: BlobKind) -> Iterable[bool]:
+        """Take note of ids that follow each other (of zeros: none); gives for each whether it is new.
+
+        A page that is not new is not looked into.
+        """
+
+    def unreadable(self, page: bytes, error: VaultError) -> None:
+        """A page cannot be read, for a reason. Told in any thread; an exception from here ends it all."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,7 @@ def mark_disks(
 ) -> None:
     """Mark every blob that the disks need; pages higher in a map come first.
 
-    Quickest when versions of one disk follow each other. Raises what reading their pages and ``page_read``
-    raise.
+    Quickest when versions of one disk follow each other. Raises what ``marks`` and ``page_read`` raise.
     """
     disks = iter(disks)
     while some := list(islice(disks, _MAPS)):
@@ -70,7 +76,11 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
     pages = []
     for disk, is_new in zip(roots, new, strict=True):
         if is_new:
-            tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+            try:
+                tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+            except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+                marks.unreadable(disk.root, error)
+                continue
             shape = Shape(disk.size, disk.chunk_size)
             pages.append(_Page(tree, shape, shape.top, 0))
     chunk_ids = bytearray()
@@ -82,7 +92,7 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
             some = waiting[begin : begin + _PAGES]
             new = _new(marks, [page.id for page in some])
             wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
-            for page, entries in _read(blobs, wanted):
+            for page, entries in _read(blobs, marks, wanted):
                 if page_read is not None:
                     page_read(page.id, page.level, entries)
                 places = _changed(entries, before)
@@ -92,29 +102,34 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
                     continue
                 chunk_ids += _words(entries).T[places].tobytes()
                 if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
-                    marks.mark(chunk_ids)
+                    marks.mark(chunk_ids, BlobKind.CHUNK)
                     chunk_ids = bytearray()
     if chunk_ids:
-        marks.mark(chunk_ids)
+        marks.mark(chunk_ids, BlobKind.CHUNK)
 
 
 def _new(marks: Marks, ids: list[bytes]) -> list[bool]:
-    return list(marks.mark(b"".join(ids))) if ids else []
+    return list(marks.mark(b"".join(ids), BlobKind.PAGE)) if ids else []
 
 
-def _read(blobs: BlobStore, pages: list[_Page]) -> Iterator[tuple[_Page, bytes]]:
+def _read(blobs: BlobStore, marks: Marks, pages: list[_Page]) -> Iterator[tuple[_Page, bytes]]:
     """The entries of pages, in order."""
     batches = (pages[begin : begin + _BATCH] for begin in range(0, len(pages), _BATCH))
     with closing(
-        ordered_map(lambda batch: [_entries(blobs, page) for page in batch], batches, worker_count())
+        ordered_map(lambda batch: [_entries(blobs, marks, page) for page in batch], batches, worker_count())
     ) as found:
         for number, batch in enumerate(found):
             yield from zip(pages[number * _BATCH :], batch, strict=False)
 
 
-def _entries(blobs: BlobStore, page: _Page) -> bytes:
-    stored = blobs.read(BlobKind.PAGE, page.id)
-    return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+def _entries(blobs: BlobStore, marks: Marks, page: _Page) -> bytes:
+    """The ids in a page; none of one that cannot be read."""
+    try:
+        stored = blobs.read(BlobKind.PAGE, page.id)
+        return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+    except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+        marks.unreadable(page.id, error)
+        return b""
 
 
 def _changed(entries: bytes, before: bytes) -> Rows:
