@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overwinter.model.errors import VaultError
 from overwinter.model.extent import Extent
 from overwinter.vault import DiskMap, VaultStore
 from overwinter.vault.blobs import BlobStore
@@ -27,7 +28,7 @@ class Marked:
         self.ids: set[bytes] = set()
         self.count = 0
 
-    def mark(self, ids: bytes | bytearray) -> list[bool]:
+    def mark(self, ids: bytes | bytearray, kind: BlobKind) -> list[bool]:
         new = []
         for begin in range(0, len(ids), ID_LENGTH):
             one = bytes(ids[begin : begin + ID_LENGTH])
@@ -35,6 +36,9 @@ class Marked:
             self.ids |= {one} - {ZERO_ID}
             self.count += 1
         return new
+
+    def unreadable(self, page: bytes, error: VaultError) -> None:
+        raise error
 
 
 @contextmanager
