@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault clean lock
 
 PYTHON := .venv/bin/python
 
@@ -37,6 +37,10 @@ bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JS
 	@scripts/setup bench
 	@$(PYTHON) -m bench
 
+bench-vault: ## measure the vault against its goals, at large sizes; prints one JSON document
+	@scripts/setup bench
+	@$(PYTHON) -m bench.vault
+
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
@@ -46,4 +50,4 @@ lock: ## renew requirements.lock from pyproject.toml, and the lock of the test k
 	@$(COMPILE) --output-file testkit/servers.lock testkit/servers.in
 
 clean: ## remove the Python environment, caches and reports
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json bench-vault-report.json

@@ -56,18 +56,25 @@ class Image:
 
 def make_image(directory: Path, size: int) -> Image:
     """Make ``image.qcow2`` in ``directory`` with files of ``size`` bytes in all, at least."""
-    staging, raw, path = directory / "files", directory / "image.raw", directory / "image.qcow2"
-    files, file_bytes, edited_bytes = _stage(staging, size)
-    virtual_size = max(64, round(size * _ROOM) // MIB) * MIB
-    with raw.open("xb") as file:
-        file.truncate(virtual_size)
-    make_ext4(raw, content=staging)
+    staging = directory / "files"
+    files, file_bytes, edited_bytes = stage_files(staging, size)
+    raw, path = fill_image(directory, "image", staging, size)
     shutil.rmtree(staging)
-    convert(raw, "raw", path, "qcow2")
     data = tuple(_data(path))
     ratio = _compressibility(raw, data)
+    virtual_size = raw.stat().st_size
     raw.unlink()
     return Image(path, virtual_size, files, file_bytes, edited_bytes, data, ratio)
+
+
+def fill_image(directory: Path, name: str, staging: Path, size: int) -> tuple[Path, Path]:
+    """Make an ext4 of staged files of ``size`` bytes, as a raw image and as qcow2."""
+    raw, path = directory / f"{name}.raw", directory / f"{name}.qcow2"
+    with raw.open("xb") as file:
+        file.truncate(max(64, round(size * _ROOM) // MIB) * MIB)
+    make_ext4(raw, content=staging)
+    convert(raw, "raw", path, "qcow2")
+    return raw, path
 
 
 def warm(path: Path) -> None:
@@ -78,8 +85,11 @@ def warm(path: Path) -> None:
             pass
 
 
-def _stage(staging: Path, size: int) -> tuple[int, int, int]:
-    """Copy files until there are ``size`` bytes; gives their number, their bytes, and those taken again."""
+def stage_files(staging: Path, size: int) -> tuple[int, int, int]:
+    """Copy files until there are ``size`` bytes; gives their number, their bytes, and those taken again.
+
+    Raises ``BenchError`` when the machine has none.
+    """
     files = copied = edited = 0
     for turn in count():
         before = copied

@@ -51,14 +51,7 @@ def conditions(
 ) -> dict[str, object]:
     """Where, on what and how the figures came about."""
     return {
-        "machine": {
-            "processor": _processor(),
-            "processors": len(os.sched_getaffinity(0)),
-            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "kernel": platform.release(),
-            "file_system": _file_system(directory),
-            "load_average": os.getloadavg()[0],
-        },
+        "machine": machine(directory),
         "image": {
             "format": "qcow2, ext4 made by mke2fs",
             "content": f"files of {SOURCE} in the order of their names",
@@ -85,6 +78,18 @@ def conditions(
             "not_timed": "creation of repositories, vaults and overlays; writing the changes",
         },
         "tools": {tool.name: tool.describe() for tool in tools},
+    }
+
+
+def machine(directory: Path) -> dict[str, object]:
+    """The machine, and the file system that the directory is on."""
+    return {
+        "processor": _processor(),
+        "processors": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "file_system": _file_system(directory),
+        "load_average": os.getloadavg()[0],
     }
 
 

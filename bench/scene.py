@@ -1,57 +1,70 @@
-"""What every tool finds: the image, the changes to make, a directory of its own, and help to stay fair."""
+"""What a measurement finds: a directory of its own, help to stay fair; tools also image and changes."""
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.image import Image, warm
 from bench.measure import BenchError, Measured, measure
-from bench.rows import Row, What
+from bench.rows import Row
 from overwinter.vault.reserve import RESERVE
 from testkit.runs import Run
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One tool's turn.
+class Stage:
+    """One turn.
 
     ``directory`` is empty at its begin and removed at its end; ``run`` gives names to domains.
     """
 
     run: Run
-    image: Image
-    pieces: list[int]
     directory: Path
     say: Callable[[str], None]
+
+    def measure(
+        self,
+        command: Sequence[str | Path],
+        *,
+        reads: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Measured:
+        """Measure a command that finds ``reads`` in the page cache."""
+        if reads is not None:
+            warm(reads)
+        return measure(command, cwd=self.directory, durable=self.directory, environment=environment)
+
+    def row(
+        self,
+        tool: str,
+        what: str,
+        measured: Measured,
+        *,
+        bytes_read: int | None,
+        bytes_stored: int | None = None,
+        details: Mapping[str, float] | None = None,
+    ) -> Row:
+        """The row of a measured command, told to whoever watches."""
+        seconds, peak = round(measured.seconds, 3), measured.peak_rss_bytes
+        row = Row(tool, what, seconds, bytes_read, bytes_stored, peak, details or {})
+        self.say(f"{tool:24} {what:20} {row.seconds:8.2f} s {row.peak_rss_bytes / 1e6:8.0f} MB")
+        return row
+
+
+@dataclass(frozen=True)
+class Scene(Stage):
+    """One tool's turn with the image and the changes to make in it."""
+
+    image: Image
+    pieces: list[int]
 
     def working_copy(self) -> Path:
         """A copy of the image that the tool may have changed in place."""
         copy = self.directory / "disk.qcow2"
         shutil.copyfile(self.image.path, copy)
         return copy
-
-    def measure(
-        self, command: Sequence[str | Path], *, reads: Path, environment: dict[str, str] | None = None
-    ) -> Measured:
-        """Measure a command that finds ``reads`` in the page cache."""
-        warm(reads)
-        return measure(command, cwd=self.directory, durable=self.directory, environment=environment)
-
-    def row(
-        self,
-        tool: str,
-        what: What,
-        measured: Measured,
-        *,
-        bytes_read: int | None,
-        bytes_stored: int | None = None,
-    ) -> Row:
-        """The row of a measured command, told to whoever watches."""
-        row = Row(tool, what, round(measured.seconds, 3), bytes_read, bytes_stored, measured.peak_rss_bytes)
-        self.say(f"{tool:24} {what:10} {row.seconds:8.2f} s {row.peak_rss_bytes / 1e6:8.0f} MB")
-        return row
 
     def check_restored(self, restored: Path, image_format: str, truth: Path) -> None:
         """Compare a restored image with the qcow2 image it must equal, and remove it.

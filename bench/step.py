@@ -5,19 +5,15 @@ Put together as ``overwinter.jobs.transfer`` and ``overwinter.jobs.restore`` do 
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
+from bench.point import TARGET, manifest_of
 from overwinter.images.identity import identify
 from overwinter.images.reader import open_frozen
 from overwinter.images.writer import create_image, open_writer
 from overwinter.model.errors import ChainUnexpected
-from overwinter.model.point import Consistency
 from overwinter.model.vm import DiskFormat, ImageLayer
-from overwinter.vault import KeySource, Manifest, ManifestDisk, VaultStore, open_vault
-
-_TARGET = "vda"
+from overwinter.vault import KeySource, VaultStore, open_vault
 
 
 def back_up(store: VaultStore, point: str, parent: str | None, chain: list[str]) -> int:
@@ -32,7 +28,7 @@ def back_up(store: VaultStore, point: str, parent: str | None, chain: list[str])
         store.session(point) as session,
     ):
         disk_map = session.store_disk(
-            target=_TARGET,
+            target=TARGET,
             size=disk.size,
             extents=disk.extents(None if known is None else 1),
             read=disk.read_into,
@@ -40,18 +36,7 @@ def back_up(store: VaultStore, point: str, parent: str | None, chain: list[str])
         )
         if [identify(path) for path in chain] != layers:
             raise ChainUnexpected("The image was changed during the benchmark.")
-        session.commit(
-            Manifest(
-                point_id=point,
-                vm_uuid=UUID(int=0),
-                vm_name="bench",
-                created=datetime.now(UTC),
-                consistency=Consistency.CRASH,
-                disks=(ManifestDisk(_TARGET, 0, disk.size, DiskFormat.QCOW2, None, disk_map),),
-                domain_xml="<domain/>",
-                nvram=None,
-            )
-        )
+        session.commit(manifest_of(point, disk_map))
         return session.stats.bytes_read
 
 
@@ -60,7 +45,7 @@ def restore(store: VaultStore, point: str, image_format: str, path: str) -> None
     disk = store.manifest(point).disks[0]
     create_image(path, image_format, disk.size)
     with open_writer(path, image_format) as writer:
-        store.restore_disk(disk.map, writer.write, target=_TARGET)
+        store.restore_disk(disk.map, writer.write, target=TARGET)
         writer.finish()
 
 

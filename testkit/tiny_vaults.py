@@ -30,6 +30,7 @@ from overwinter.vault.announcements import Timing
 from overwinter.vault.keys import unlock
 from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
+from overwinter.vault.repair import RepairReport, repair_on
 from overwinter.vault.storage import Buffer, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
 from testkit import lockstep
@@ -156,6 +157,13 @@ def reopen(
 ) -> VaultStore:
     """Open a vault with ``key()`` or another key in a process."""
     return open_vault_on(storage, _URL, source or key(), random.randbytes, presence, _TIMING)
+
+
+def repair(storage: Storage, random: Random, presence: Presence = OBSERVER) -> RepairReport:
+    """Repair a vault that ``key()`` opens, in a process."""
+    return repair_on(
+        storage, _URL, key(), now=NOW, random=random.randbytes, presence=presence, timing=_TIMING
+    )
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:

@@ -127,6 +127,19 @@ class World:
         self._vault = None
         rebuild_index_on(self.storage, "file:///vault", tiny_vaults.key(), self.random.randbytes)
 
+    def tear_pack(self) -> None:
+        """Damage the directory of a pack: its blobs can still be read by the index."""
+        name = self.storage.list("packs/")[0].name
+        content = bytearray(self.storage.get(name))
+        content[-3] ^= 0x10
+        self.storage.delete([name])
+        self.storage.put(name, [content])
+
+    def repair(self) -> None:
+        """Repair the vault; no session is open."""
+        self._vault = None
+        tiny_vaults.repair(self.storage, self.random, process(self.process))
+
     def add_key(self, number: int) -> None:
         """Let one more key open the vault."""
         source = tiny_vaults.key(number)
@@ -204,6 +217,11 @@ def _points_and_garbage(world: World) -> None:
     world.delete("1")
 
 
+def _points_and_torn_pack(world: World) -> None:
+    _points_and_garbage(world)
+    world.tear_pack()
+
+
 def _delete_and_collect(world: World) -> None:
     world.delete("1")
     world.delete("3")
@@ -260,6 +278,7 @@ SCENARIOS = (
     Scenario("deletion and collection", _some_points, _delete_and_collect),
     Scenario("collection beside a backup", _points_and_garbage, _collect_beside_backup),
     Scenario("index rebuilt", _points_and_garbage, World.rebuild_index),
+    Scenario("repair", _points_and_torn_pack, World.repair),
     Scenario("keys", _some_points, _keys),
     Scenario("mixture", _some_points, _mixture),
 )

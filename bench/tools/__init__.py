@@ -1,6 +1,6 @@
 """The tools of the comparison, one module each."""
 
-from bench.tools.base import Tool
+from bench.tools.base import DeduplicatingTool, Tool
 from bench.tools.borg import Borg
 from bench.tools.overwinter import Overwinter
 from bench.tools.qemu_img import QemuImg
@@ -10,4 +10,4 @@ from bench.tools.virtnbdbackup import Virtnbdbackup
 #: In the order in which they take their turns.
 TOOLS: tuple[Tool, ...] = (Overwinter(), Restic(), Borg(), Virtnbdbackup(), QemuImg())
 
-__all__ = ["TOOLS", "Tool"]
+__all__ = ["TOOLS", "DeduplicatingTool", "Tool"]

@@ -3,9 +3,11 @@
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 
+from bench.measure import Measured
 from bench.rows import Row
-from bench.scene import Scene
+from bench.scene import Scene, Stage
 
 
 class Tool(ABC):
@@ -20,6 +22,24 @@ class Tool(ABC):
     @abstractmethod
     def rows(self, scene: Scene) -> Iterator[Row]:
         """Take all steps, in the order first, unchanged, changed1, restore of the last."""
+
+
+class Repository(ABC):
+    """Where a tool keeps backups of image files: many in one, equal data once. ``path`` is its directory."""
+
+    path: Path
+
+    @abstractmethod
+    def back_up(self, disk: Path, name: str) -> Measured:
+        """Back up a qcow2 image in the stage's directory under a name that is new."""
+
+
+class DeduplicatingTool(Tool):
+    """A tool with such a repository."""
+
+    @abstractmethod
+    def repository(self, stage: Stage) -> Repository:
+        """Make an empty one in the stage's directory; outside the clock."""
 
 
 def words_of(*command: str) -> str:

@@ -13,22 +13,55 @@ from uuid import uuid4
 from bench.changes import overwrite
 from bench.measure import Measured
 from bench.rows import Row, What
-from bench.scene import Scene, stored
-from bench.tools.base import Tool
+from bench.scene import Scene, Stage, stored
+from bench.tools.base import DeduplicatingTool, Repository
 from overwinter.vault import KeySource, create_vault
 
 #: Where ``python -m`` finds this package.
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
-class Overwinter(Tool):
-    """Each step is a fresh process running ``bench.step``."""
+class Vault(Repository):
+    """A local vault with a key file; each step on it is a fresh process of a module of ours."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.path = stage.directory / "vault"
+        self.key = stage.directory / "key"
+        self._stage = stage
+        create_vault(self.path.as_uri(), KeySource.new_key_file(self.key), vault_id=uuid4()).close()
+
+    def step(self, module: str, *arguments: str | Path, reads: Path | None = None) -> Measured:
+        """Run a module on the vault, with ``reads`` in the page cache."""
+        command: list[str | Path] = ["env", f"--chdir={ROOT}", sys.executable, "-m", module]
+        return self._stage.measure([*command, self.path, self.key, *arguments], reads=reads)
+
+    def back_up(self, disk: Path, name: str) -> Measured:
+        """See ``Repository``."""
+        return self.back_up_chain([disk], name)
+
+    def back_up_chain(self, chain: list[Path], name: str, parent: str | None = None) -> Measured:
+        """Back up a chain of layers, top first; with ``parent`` only the top one is read.
+
+        What it prints says how many bytes of the disk were read.
+        """
+        options = [f"--point={name}"] if parent is None else [f"--point={name}", f"--parent={parent}"]
+        return self.step("bench.step", "backup", *options, *chain, reads=chain[-1])
+
+    def restore(self, name: str, image_format: str, target: Path, reads: Path) -> Measured:
+        """Restore the disk of a point into a new image."""
+        return self.step(
+            "bench.step", "restore", f"--point={name}", f"--format={image_format}", target, reads=reads
+        )
+
+
+class Overwinter(DeduplicatingTool):
+    """Each backup a recovery point."""
 
     name = "overwinter"
 
     def describe(self) -> dict[str, object]:
         """See ``Tool``."""
-        commit = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
+        commit = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
         return {
             "version": subprocess.run(commit, check=False, capture_output=True, text=True).stdout.strip(),
             "settings": "defaults: chunks of 256 KiB, zstd 1 over 4 MiB, AES-256-GCM, key file, local vault",
@@ -40,42 +73,48 @@ class Overwinter(Tool):
             },
         }
 
+    def repository(self, stage: Stage) -> Vault:
+        """See ``DeduplicatingTool``."""
+        return Vault(stage)
+
     def rows(self, scene: Scene) -> Iterator[Row]:
         """See ``Tool``."""
-        vault, key = scene.directory / "vault", scene.directory / "key"
-        create_vault(vault.as_uri(), KeySource.new_key_file(key), vault_id=uuid4()).close()
+        vault = self.repository(scene)
 
-        def step(reads: Path, *arguments: str | Path) -> Measured:
-            command = ["env", f"--chdir={_ROOT}", sys.executable, "-m", "bench.step"]
-            return scene.measure([*command, vault, key, *arguments], reads=reads)
-
-        def backup(what: What, chain: list[Path], *options: str, tool: str = self.name) -> Row:
-            before = stored(vault)
-            done = step(scene.image.path, "backup", *options, *chain)
-            grown = stored(vault) - before
-            bytes_read = json.loads(done.output)["bytes_read"]
-            return scene.row(tool, what, done, bytes_read=bytes_read, bytes_stored=grown)
+        def backup(
+            what: What, chain: list[Path], name: str, parent: str | None = None, tool: str = self.name
+        ) -> Row:
+            before = stored(vault.path)
+            done = vault.back_up_chain(chain, name, parent)
+            grown = stored(vault.path) - before
+            return scene.row(tool, what, done, bytes_read=bytes_read(done), bytes_stored=grown)
 
         def restore(image_format: str, tool: str) -> Row:
             restored = scene.directory / f"restored.{image_format}"
-            done = step(scene.image.path, "restore", "--point=changed1", f"--format={image_format}", restored)
+            done = vault.restore("changed1", image_format, restored, reads=scene.image.path)
             row = scene.row(tool, "restore", done, bytes_read=done.rchar)
             scene.check_restored(restored, image_format, chain[0])
             return row
 
         chain = [scene.image.path]
-        yield backup("first", chain, "--point=first")
-        chain = [_overlay(scene.directory / "1.qcow2", chain[0]), *chain]
-        yield backup("unchanged", chain, "--point=unchanged", "--parent=first")
-        yield backup("unchanged", chain, "--point=compared", tool="overwinter-full-compare")
-        chain = [_overlay(scene.directory / "2.qcow2", chain[0]), *chain]
+        yield backup("first", chain, "first")
+        chain = [overlay(scene.directory / "1.qcow2", chain[0]), *chain]
+        yield backup("unchanged", chain, "unchanged", parent="first")
+        yield backup("unchanged", chain, "compared", tool="overwinter-full-compare")
+        chain = [overlay(scene.directory / "2.qcow2", chain[0]), *chain]
         overwrite(chain[0], scene.pieces)
-        yield backup("changed1", chain, "--point=changed1", "--parent=unchanged")
+        yield backup("changed1", chain, "changed1", parent="unchanged")
         yield restore("qcow2", self.name)
         yield restore("raw", "overwinter-raw")
 
 
-def _overlay(path: Path, backing: Path) -> Path:
+def bytes_read(done: Measured) -> int:
+    """How many bytes of the disk a backup has read."""
+    return int(json.loads(done.output)["bytes_read"])
+
+
+def overlay(path: Path, backing: Path) -> Path:
+    """A new, empty qcow2 on top of another."""
     command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(backing), str(path)]
     subprocess.run(command, check=True)
     return path

@@ -11,7 +11,7 @@ import pytest
 
 from bench import image
 from bench.image import make_image
-from bench.measure import BenchError, measure
+from bench.measure import INTERVAL, BenchError, measure
 from bench.report import medians, ratios
 from bench.rows import Row
 
@@ -80,7 +80,9 @@ def test_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 
 def test_measures_the_whole_process_tree(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(30 << 20))
-    grandchild = "held = bytearray(b'x') * (100 << 20); open('file', 'rb').read()"
+    # It stays for many looks at its memory: one whole, early look would be chance on a busy machine.
+    held = f"held = bytearray(b'x') * (100 << 20), open('file', 'rb').read(); time.sleep({40 * INTERVAL})"
+    grandchild = f"import time; {held}"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}], check=True)"
     done = measure([sys.executable, "-c", child], cwd=tmp_path, durable=tmp_path)
     assert 130 << 20 <= done.peak_rss_bytes < 400 << 20

@@ -62,20 +62,20 @@ def occupied(cache: Path) -> int:
 
 def test_what_is_read_again_and_again_is_read_once(behind: Counting, storage: CachedStorage) -> None:
     content = noise(1, 4 * MIB)
-    for name in ("index/1", "manifests/1", "packs/00/1"):
+    for name in ("index/1", "packs/00/1"):
         storage.put(name, [content])
     for _ in range(3):
-        assert storage.get("index/1") == storage.get("manifests/1") == content
+        assert storage.get("index/1") == content
         assert storage.get_range("packs/00/1", 100, 512 * KIB) == content[100 : 100 + 512 * KIB]
         assert storage.get_range("packs/00/1", 0, 1) == content[:1]
         assert storage.get_range("packs/00/1", 0, 2) == content[:2]
-    assert behind.reads == {"index/1": 1, "manifests/1": 1, "packs/00/1": 3}
+    assert behind.reads == {"index/1": 1, "packs/00/1": 3}
 
 
-def test_keys_and_marks_and_long_ranges_are_always_asked_for(
+def test_keys_and_points_and_marks_and_long_ranges_are_always_asked_for(
     behind: Counting, storage: CachedStorage
 ) -> None:
-    names = ("config", "keys/1", "sessions/1", "collections/1.end", "locks/1-2", "deleted/1")
+    names = ("config", "keys/1", "manifests/1", "sessions/1", "collections/1.end", "locks/1-2", "deleted/1")
     for name in (*names, "packs/00/1"):
         storage.put(name, [noise(1, MIB)])
     for _ in range(2):
@@ -86,14 +86,14 @@ def test_keys_and_marks_and_long_ranges_are_always_asked_for(
 
 
 def test_listings_are_never_cached_and_own_deletions_are_seen(storage: CachedStorage) -> None:
-    for name in ("manifests/1", "manifests/2"):
-        storage.put(name, [b"point"])
-        assert storage.get(name) == b"point"
-    storage.delete(["manifests/1"])
-    assert storage.list("") == [StoredObject("manifests/2", 5)]
+    for name in ("index/1", "index/2"):
+        storage.put(name, [b"table"])
+        assert storage.get(name) == b"table"
+    storage.delete(["index/1"])
+    assert storage.list("") == [StoredObject("index/2", 5)]
     with pytest.raises(VaultObjectMissing):
-        storage.get("manifests/1")
-    assert storage.get("manifests/2") == b"point"
+        storage.get("index/1")
+    assert storage.get("index/2") == b"table"
 
 
 def test_two_vaults_share_a_cache_and_not_their_content(tmp_path: Path) -> None:

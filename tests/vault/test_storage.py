@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def test_what_is_missing_or_short_is_said(tmp_path: Path) -> None:
         storage.get("a/under")
     with pytest.raises(VaultDataCorrupt, match="truncated"):
         storage.get_range("a", 3, 3)
+
+
+def test_a_listing_goes_on_while_others_remove_objects(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    for number in range(4000):
+        (tmp_path / "packs" / f"{number % 8}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "packs" / f"{number % 8}" / f"{number}").touch()
+    names = [stored.name for stored in storage.list("packs/")]
+    assert len(names) == 4000
+
+    def remove() -> None:
+        for name in names:
+            (tmp_path / name).unlink()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    while left := storage.list("packs/"):
+        assert {stored.name for stored in left} <= set(names)
+    remover.join()
 
 
 @pytest.fixture

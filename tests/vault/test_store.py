@@ -250,7 +250,7 @@ def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/vault"
     with pytest.raises(VaultError, match="no vault"):
         open_vault(url, key)
-    with pytest.raises(VaultError, match="not supported"):
+    with pytest.raises(VaultError, match="no known kind"):
         open_vault("http://localhost/vault", key)
     create_vault(url, key, vault_id=VAULT_ID)
     assert open_vault(url, key).vault_id == VAULT_ID

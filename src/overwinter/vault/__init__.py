@@ -20,6 +20,8 @@ from overwinter.vault.keys import (
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
+from overwinter.vault.repair import LostPoint, RepairReport, repair
+from overwinter.vault.report import Damage, DamagedDisk, VerifyReport
 from overwinter.vault.session import Session, SessionStats
 from overwinter.vault.stats import VaultStats
 from overwinter.vault.store import VaultStore, create_vault, open_vault
@@ -28,16 +30,21 @@ __all__ = [
     "Argon2id",
     "CollectStats",
     "CopyStats",
+    "Damage",
+    "DamagedDisk",
     "DiskMap",
     "KeySource",
+    "LostPoint",
     "Manifest",
     "ManifestDisk",
+    "RepairReport",
     "Session",
     "SessionStats",
     "TokenKey",
     "UnreadableWrap",
     "VaultStats",
     "VaultStore",
+    "VerifyReport",
     "Wrap",
     "add_wrap",
     "bytes_to_read",
@@ -50,5 +57,6 @@ __all__ = [
     "pin_from_terminal",
     "rebuild_index",
     "remove_wrap",
+    "repair",
     "wraps",
 ]

@@ -7,10 +7,12 @@ not where it was.
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMissing
+from overwinter.vault.damage import DAMAGED, LOST, LostBlobs, get_damaged, get_lost
 from overwinter.vault.index import Index, IndexTable, Location, Snapshot, read_table, write_table
 from overwinter.vault.pack import BlobDecoder, Opened, Segment, decrypt, pack_id, pack_name
 from overwinter.vault.seal import (
@@ -22,12 +24,16 @@ from overwinter.vault.seal import (
     VaultKeys,
 )
 from overwinter.vault.storage import Buffer, Storage
+from overwinter.vault.table import EMPTY, Table, merged, numbered
 
 #: Ciphers of packs kept ready; a pack read again within this many others is not asked for its header.
 _CIPHERS = 1024
 
 #: Times to list the index anew because an object was replaced between the listing and the reading.
 _LISTINGS = 10
+
+#: Records of index objects that are taken in together, at least (2 MiB), where there are as many.
+_RECORDS = 64 * 1024
 
 #: Segments kept ready (32 MiB at most): who reads on finds the next blob in the same one.
 _SEGMENTS = 8
@@ -36,7 +42,8 @@ _SEGMENTS = 8
 class BlobStore:
     """Blobs of one open vault; the methods may be called from several threads.
 
-    ``leftovers`` are names of objects that could not be removed when their time had come.
+    ``leftovers`` are names of objects that could not be removed when their time had come; ``lost`` the
+    blobs that are known to be lost, by the objects that say so.
     """
 
     def __init__(self, storage: Storage, keys: VaultKeys, random: Random = os.urandom) -> None:
@@ -45,9 +52,11 @@ class BlobStore:
         self.random = random
         self.index = Index()
         self.leftovers: list[str] = []
+        self.lost: dict[str, LostBlobs] = {}
         self._changing = threading.Lock()
         self._refreshing = threading.Lock()
         self._taken_in: set[str] = set()
+        self._taken_in_damage: set[str] = set()
         self._decoders = threading.local()
         self._cipher = lru_cache(_CIPHERS)(self._load_cipher)
         self._segment = lru_cache(_SEGMENTS)(self._load_segment)
@@ -58,6 +67,7 @@ class BlobStore:
         Gives whether anything has changed. Raises ``VaultDataCorrupt``.
         """
         with self._refreshing:
+            marked = self.take_in_damage()
             names, taken_in = self._take_in_new()
             known = self.index.packs()
             # Listed after the index was read, and a pack is durable before a record names it.
@@ -66,24 +76,73 @@ class BlobStore:
             if gone:
                 self.forget(gone)
             self._taken_in &= names
-        return taken_in or bool(gone)
+        return marked or taken_in or bool(gone)
+
+    def take_in_damage(self) -> bool:
+        """Take in what is known to be damaged; gives whether there was any news.
+
+        Raises ``VaultDataCorrupt``.
+        """
+        damaged = {stored.name for stored in self.storage.list(DAMAGED)} - self._taken_in_damage
+        for name in sorted(damaged):
+            with suppress(VaultObjectMissing):  # removed with its pack
+                pack, offsets = get_damaged(self, name)
+                with self._changing:
+                    self.index.distrust(pack, offsets)
+            self._taken_in_damage.add(name)
+        before = self.lost
+        lost = {}
+        for stored in self.storage.list(LOST):
+            with suppress(VaultObjectMissing):  # found again
+                lost[stored.name] = before.get(stored.name) or get_lost(self, stored.name)
+        self.lost = lost
+        return bool(damaged) or lost.keys() != before.keys()
+
+    @property
+    def lost_chunks(self) -> Table:
+        """The chunks that are known to be lost; some may have been stored anew since."""
+        return merged([EMPTY, *(numbered(lost.chunks) for lost in self.lost.values())])
+
+    def missing(self) -> Table:
+        """Every blob that was damaged or lost and that the vault does not have now."""
+        with self._changing:
+            distrusted, _ = self.index.distrusted_keys()
+        known = [distrusted, *(keys for lost in self.lost.values() for keys in (lost.chunks, lost.pages))]
+        return merged([EMPTY, *(numbered(keys.take(~self.index.find_keys(keys).found)) for keys in known)])
 
     def _take_in_new(self) -> tuple[set[str], bool]:
         for _ in range(_LISTINGS):
             names = {stored.name for stored in self.storage.list("index/")}
             new = sorted(names - self._taken_in)
             try:
-                for name in new:
-                    self._take_in(name, read_table(self.storage, self.keys, name))
+                self._take_in(new)
             except VaultObjectMissing:
                 continue  # replaced just now
             return names, bool(new)
         raise VaultDataCorrupt("The vault's storage lists index objects that it does not have.")
 
-    def _take_in(self, name: str, table: IndexTable) -> None:
-        with self._changing:
-            self.index.add(table)
-            self._taken_in.add(name)
+    def _take_in(self, names: list[str]) -> None:
+        """Add index objects, many small ones at once: what the index does for each grows with its size."""
+        tables = ((name, read_table(self.storage, self.keys, name)) for name in names)
+        while some := list(_filling(tables)):
+            with self._changing:
+                self.index.add(*(table for _, table in some))
+                self._taken_in.update(name for name, _ in some)
+
+    def reload(self) -> None:
+        """Forget everything and take it in anew. Raises ``VaultDataCorrupt``."""
+        with self._refreshing, self._changing:
+            self.index.clear()
+            self.lost = {}
+            self._taken_in.clear()
+            self._taken_in_damage.clear()
+        self.forget_content()
+        self.refresh()
+
+    def forget_content(self) -> None:
+        """Forget what was read of packs, so that it is read anew."""
+        self._cipher.cache_clear()
+        self._segment.cache_clear()
 
     def forget(self, packs: Collection[bytes]) -> None:
         """Forget where packs have their blobs; the storage is not touched."""
@@ -192,3 +251,13 @@ class BlobStore:
         if decoder is None:
             decoder = self._decoders.decoder = BlobDecoder()
         return decoder
+
+
+def _filling(tables: Iterator[tuple[str, IndexTable]]) -> Iterator[tuple[str, IndexTable]]:
+    """The next few tables, until they hold enough records."""
+    records = 0
+    for name, table in tables:
+        yield name, table
+        records += len(table)
+        if records >= _RECORDS:
+            return

@@ -6,13 +6,16 @@ by the next one.
 """
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 
 from overwinter.model.errors import (
     AlreadyExists,
     VaultCollectionInProgress,
+    VaultError,
     VaultObjectMissing,
     VaultStorageFull,
 )
@@ -26,6 +29,7 @@ from overwinter.vault.announcements import (
     remove_stray_signs,
 )
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.damage import DAMAGED, damaged_pack
 from overwinter.vault.generations import Doom, Generation
 from overwinter.vault.liveness import Liveness
 from overwinter.vault.manifest import open_manifest
@@ -34,6 +38,8 @@ from overwinter.vault.pack import pack_id, pack_name
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.presence import Presence
 from overwinter.vault.repack import choose, copy_live
+from overwinter.vault.seal import BlobKind
+from overwinter.vault.table import EMPTY, Keys, Table, merged, numbered
 
 #: The index is written anew when more than one in so many packs has gone, or when it has more objects.
 _STALE_SHARE = 16
@@ -153,12 +159,15 @@ class Collection:
         blobs.refresh()
         sizes = _pack_sizes(blobs)
         live = Liveness(blobs.snapshot())
+        needed = _Needed(live, blobs.lost_chunks)
         names = set()
-        maps = []
+        disks = []
         for name, manifest in points.each_manifest(blobs):
             names.add(name)
-            maps += [disk.map for disk in manifest.disks]
-        mark_disks(blobs, maps, live)
+            disks += [(manifest.vm_uuid, disk.target, manifest.created, disk.map) for disk in manifest.disks]
+        disks.sort(key=itemgetter(0, 1, 2))  # versions of one disk next to each other
+        mark_disks(blobs, (disk_map for *_, disk_map in disks), needed)
+        self._remove_found(needed)
         uses = live.settle()
         with blobs.storage.use_reserve(_COPY_PART):
             choice = choose(sizes, uses, blobs.storage.room())
@@ -177,6 +186,14 @@ class Collection:
             writer.finish()
         finally:
             writer.close()
+
+    def _remove_found(self, needed: "_Needed") -> None:
+        """Remove what tells of lost blobs that no point needs, or that were stored anew."""
+        missing = merged([EMPTY, *map(numbered, needed.missing)])
+        over = [
+            name for name, lost in self._blobs.lost.items() if (missing.rows_of(lost.chunks) < 0).all()
+        ]  # of pages none is missing, or the marking would have failed
+        self._blobs.storage.delete(over)
 
     def _copied(self, count: int) -> None:
         self._bytes_copied += count
@@ -197,7 +214,8 @@ class Collection:
             return set()
         blobs.refresh()
         live = Liveness(blobs.snapshot())
-        mark_disks(blobs, (disk.map for manifest in late.values() for disk in manifest.disks), live)
+        maps = (disk.map for manifest in late.values() for disk in manifest.disks)
+        mark_disks(blobs, maps, _Needed(live, blobs.lost_chunks))
         return live.only_in(doom.packs)
 
     def _remove_old_sessions(self, own: str) -> None:
@@ -221,9 +239,40 @@ class Collection:
             with suppress(VaultStorageFull):  # records of packs that are gone are ignored: it can wait
                 blobs.rewrite_index()
         blobs.storage.delete([pack_name(pack) for pack in sorted(going)])
+        marks = [stored.name for stored in blobs.storage.list(DAMAGED)]
+        left = _pack_sizes(blobs)  # listed after the marks: these are of packs there were
+        blobs.storage.delete([name for name in marks if damaged_pack(name) not in left])
         generations.remove_before(blobs, number)
         self._remove_old_sessions(own)
         return len(going), len(sizes) - len(going), sum(sizes[pack] for pack in going)
+
+
+class _Needed:
+    """Marks what points need; fails closed, except for chunks of which everybody knows that they are lost.
+
+    Pages are not spared: what only a lost page names would be taken for garbage.
+    """
+
+    def __init__(self, live: Liveness, lost_chunks: Table) -> None:
+        self.missing: list[Keys] = []
+        self._live = live
+        self._lost_chunks = lost_chunks
+
+    def mark(self, ids: bytes | bytearray, kind: BlobKind) -> Iterable[bool]:
+        """See ``Marks.mark``."""
+        return self._live.mark(ids, self._spare_lost) if kind is BlobKind.CHUNK else self._live.mark(ids)
+
+    def unreadable(self, page: bytes, error: VaultError) -> None:  # noqa: ARG002
+        """See ``Marks.unreadable``."""
+        raise error
+
+    def _spare_lost(self, missing: Keys) -> None:
+        if (self._lost_chunks.rows_of(missing) < 0).any():
+            raise VaultObjectMissing(
+                "Chunks that recovery points need are missing in the vault's index; nothing was removed. "
+                "Verify the vault, then repair it."
+            )
+        self.missing.append(missing)
 
 
 def _given_up(blobs: BlobStore, last: Generation) -> Generation:

@@ -5,24 +5,33 @@ Each is JSON, written once under its name; who writes a name first decides, ever
 
 import json
 from collections.abc import Mapping
+from typing import Protocol
 
 from overwinter.model.errors import VaultDataCorrupt
-from overwinter.vault.blobs import BlobStore
-from overwinter.vault.seal import ObjectKind, open_object, seal_object
+from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
+from overwinter.vault.storage import Storage
 
 #: Listings to wait for until a new object appears in one; a store that needs more is not fit for a vault.
 _LISTINGS = 100
 
 
-def put(blobs: BlobStore, kind: ObjectKind, name: str, value: Mapping[str, object]) -> None:
+class Objects(Protocol):
+    """Whoever has a vault's storage and keys."""
+
+    storage: Storage
+    keys: VaultKeys
+    random: Random
+
+
+def put(vault: Objects, kind: ObjectKind, name: str, value: Mapping[str, object]) -> None:
     """Write an object. Raises ``AlreadyExists``."""
-    cipher = blobs.keys.new_cipher(kind, name, blobs.random)
-    blobs.storage.put(name, [seal_object(cipher, json.dumps(value).encode())])
+    cipher = vault.keys.new_cipher(kind, name, vault.random)
+    vault.storage.put(name, [seal_object(cipher, json.dumps(value).encode())])
 
 
-def get(blobs: BlobStore, kind: ObjectKind, name: str) -> dict[str, object]:
+def get(vault: Objects, kind: ObjectKind, name: str) -> dict[str, object]:
     """Read an object. Raises ``VaultObjectMissing`` and ``VaultDataCorrupt``."""
-    content = open_object(blobs.keys, kind, name, blobs.storage.get(name))
+    content = open_object(vault.keys, kind, name, vault.storage.get(name))
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -48,12 +57,12 @@ def text(value: Mapping[str, object], field: str) -> str:
     return found
 
 
-def see_listed(blobs: BlobStore, name: str) -> None:
+def see_listed(vault: Objects, name: str) -> None:
     """Return when ``name`` appears in a listing: from then on everybody who lists sees it.
 
     Raises ``VaultDataCorrupt`` when it never does.
     """
     for _ in range(_LISTINGS):
-        if any(stored.name == name for stored in blobs.storage.list(name.split("/", 1)[0] + "/")):
+        if any(stored.name == name for stored in vault.storage.list(name.split("/", 1)[0] + "/")):
             return
     raise VaultDataCorrupt(f"The vault's storage does not list {name}, which it has stored.")

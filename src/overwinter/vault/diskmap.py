@@ -121,9 +121,9 @@ class MapReader:
 class _OpenPage:
     """The page of one level that is being changed."""
 
-    def __init__(self, page: int, entries: bytes) -> None:
+    def __init__(self, page: int, entries: bytes, *, lost: bool = False) -> None:
         self.page = page
-        self.before = entries
+        self.before = b"" if lost else entries
         self.entries = bytearray(entries)
 
 
@@ -131,10 +131,13 @@ class MapWriter:
     """Makes a new map from an old one by changes in ascending order of chunk numbers.
 
     Only pages with changes are loaded, and only pages that really differ are stored. ``store`` keeps a page
-    blob and gives its id. ``tree`` is the old map's tree, or ``ZERO_ID`` for a disk of zeros.
+    blob and gives its id. ``tree`` is the old map's tree, or ``ZERO_ID`` for a disk of zeros. ``load`` gives
+    null for a page that is lost; every chunk below it must be put then.
     """
 
-    def __init__(self, shape: Shape, tree: bytes, load: LoadPage, store: StorePage) -> None:
+    def __init__(
+        self, shape: Shape, tree: bytes, load: Callable[[bytes], bytes | None], store: StorePage
+    ) -> None:
         self._shape = shape
         self._tree = tree
         self._load = load
@@ -186,10 +189,11 @@ class MapWriter:
             entries = self._page(level + 1, above).entries
             page_id = bytes(entries[at * ID_LENGTH : (at + 1) * ID_LENGTH])
         here = self._shape.page_entries(level, page)
-        if page_id == ZERO_ID:
-            opened = _OpenPage(page, bytes(here * ID_LENGTH))
+        stored = None if page_id == ZERO_ID else self._load(page_id)
+        if stored is None:
+            opened = _OpenPage(page, bytes(here * ID_LENGTH), lost=page_id != ZERO_ID)
         else:
-            opened = _OpenPage(page, decode_page(self._load(page_id), level, here))
+            opened = _OpenPage(page, decode_page(stored, level, here))
         self._open[level] = opened
         return opened
 

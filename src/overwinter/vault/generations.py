@@ -73,6 +73,12 @@ def newest(blobs: BlobStore) -> Generation | None:
     return Generation(int(name.removeprefix(_PREFIX)), owner, doom, waits, ended)
 
 
+def highest(blobs: BlobStore) -> int:
+    """The highest number of any object of a collection, whether it can be read or not; 0: there is none."""
+    names = (stored.name.removeprefix(_PREFIX).partition(".")[0] for stored in blobs.storage.list(_PREFIX))
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
 def begin(blobs: BlobStore, number: int, owner: str) -> None:
     """Begin a collection. Raises ``AlreadyExists`` when another process has done so."""
     control.put(blobs, ObjectKind.COLLECTION, _name(number), {"owner": owner})

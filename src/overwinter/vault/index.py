@@ -10,7 +10,7 @@ look-up is a handful of binary searches, and no change of the index copies it as
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,6 +135,8 @@ class Index:
         self._recent: tuple[Table, ...] = ()
         self._shards = [EMPTY] * SHARDS
         self._packs = PackNumbers()
+        self._bad_places: U64 = np.empty(0, np.uint64)
+        self._distrusted = EMPTY
 
     def __len__(self) -> int:
         return sum(map(len, self._tables()))
@@ -158,7 +160,10 @@ class Index:
 
     def find_many(self, ids: bytes | bytearray | memoryview) -> Locations:
         """Where the blobs of ids of 32 bytes that follow each other lie. Best for thousands at a time."""
-        keys = Keys.of(ids)
+        return self.find_keys(Keys.of(ids))
+
+    def find_keys(self, keys: Keys) -> Locations:
+        """Where the blobs with some keys lie."""
         found = np.zeros(len(keys), bool)
         pack, offset, extent = (np.zeros(len(keys), np.uint32) for _ in range(3))
 
@@ -188,9 +193,10 @@ class Index:
             named[table.pack] = True
         return {pack_bytes(self._packs.ids[number]) for number in np.flatnonzero(named)}
 
-    def add(self, table: IndexTable) -> None:
-        """Take in a table."""
-        recent = sorted((*self._recent, self._numbered(table)), key=len, reverse=True)
+    def add(self, *tables: IndexTable) -> None:
+        """Take in tables; many small ones are best given together."""
+        trusted = self._trusted(self._numbered(tables))
+        recent = sorted((*self._recent, trusted), key=len, reverse=True)
         if sum(map(len, recent)) > max(_MOST_RECENT, sum(map(len, self._shards)) // 8):
             self._recent = tuple(recent)
             self._consolidate()
@@ -207,10 +213,33 @@ class Index:
         """Drop every record of other packs than these: those that are really there."""
         self._retain(lambda pack: pack in packs)
 
+    def distrust(self, pack: bytes, offsets: Collection[int]) -> None:
+        """Treat the records of damaged segments as not there, those of now and those that are added later."""
+        (number,) = self._packs.numbers_of(np.array([int.from_bytes(pack, "big")], np.uint64)).tolist()
+        places = np.array([_place(number, offset) for offset in offsets], np.uint64)
+        self._bad_places = np.union1d(self._bad_places, places)
+        for shard, table in enumerate(self._shards):
+            self._shards[shard] = self._trusted(table)
+        self._recent = tuple(self._trusted(table) for table in self._recent)
+
+    def distrusted(self, pack: bytes, offsets: U32) -> Bools:
+        """For each offset whether the segment there is distrusted."""
+        number = self._packs.number_of(int.from_bytes(pack, "big"))
+        if number is None:
+            return np.zeros(len(offsets), bool)
+        return np.isin(_places(np.uint32(number), offsets), self._bad_places)
+
+    def distrusted_keys(self) -> tuple[Keys, U64]:
+        """The blobs whose records are distrusted, and the packs these name, as numbers."""
+        table = self._distrusted
+        return Keys(table.high, table.low), self._packs.all()[table.pack]
+
     def clear(self) -> None:
         """Drop every record."""
         self._recent = ()
         self._shards = [EMPTY] * SHARDS
+        self._distrusted = EMPTY
+        self._bad_places = np.empty(0, np.uint64)
 
     def snapshot(self) -> Snapshot:
         """All records as they are now, each once."""
@@ -237,10 +266,21 @@ class Index:
         for number, shard in enumerate(self._shards):
             self._shards[number] = _of_packs(shard, packs)
         self._recent = tuple(_of_packs(table, packs) for table in self._recent)
+        self._distrusted = _of_packs(self._distrusted, packs)
 
-    def _numbered(self, table: IndexTable) -> Table:
-        """The records in columns."""
-        stored = np.frombuffer(table.records, _COLUMNS)
+    def _trusted(self, table: Table) -> Table:
+        """The records whose segments are not distrusted; the others are kept aside."""
+        if not len(self._bad_places):
+            return table
+        bad = np.isin(_places(table.pack, table.offset), self._bad_places)
+        if not bad.any():
+            return table
+        self._distrusted = merged([self._distrusted, table.take(bad)])
+        return kept(table, ~bad)
+
+    def _numbered(self, tables: Sequence[IndexTable]) -> Table:
+        """The records of some tables in columns."""
+        stored = np.frombuffer(b"".join(table.records for table in tables), _COLUMNS)
         return merged(
             [
                 Table(
@@ -299,6 +339,15 @@ def read_table(storage: Storage, keys: VaultKeys, name: str) -> IndexTable:
     if len(records) % RECORD_LENGTH:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: it holds no whole records.")
     return IndexTable(records)
+
+
+def _place(pack: int, offset: int) -> int:
+    """A segment's pack (by number) and offset in one number."""
+    return pack << 32 | offset
+
+
+def _places(packs: U32 | np.uint32, offsets: U32) -> U64:
+    return packs.astype(np.uint64) << np.uint64(32) | offsets.astype(np.uint64)
 
 
 def _of_packs(table: Table, packs: Bools) -> Table:

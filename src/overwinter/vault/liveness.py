@@ -6,7 +6,7 @@ live lies only there) come first, then packs that could serve more blobs. To fre
 which is not worth its cost here: repeated records come of crashes, races and copying, and are few.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,15 @@ class LiveBlob:
     number: int
 
 
+TellMissing = Callable[[Keys], None]
+
+
+def _refuse(missing: Keys) -> None:
+    raise VaultObjectMissing(
+        f"{len(missing)} blobs that recovery points need are missing in the vault's index. Verify the vault."
+    )
+
+
 class Liveness:
     """Marks the live records of an index as it was at one time; used by one thread.
 
@@ -48,12 +57,12 @@ class Liveness:
         self._index = index
         self._marked: list[Bools] = [np.zeros(len(table), bool) for table in index.tables]
 
-    def mark(self, ids: bytes | bytearray | memoryview) -> Bools:
+    def mark(self, ids: bytes | bytearray | memoryview, missing: TellMissing = _refuse) -> Bools:
         """Mark the blobs of ids of 32 bytes that follow each other; an id of zeros stands for nothing.
 
         Gives for each id whether it is marked for the first time; where an id is repeated, for one of them.
-        Best for tens of thousands at a time. Raises ``VaultObjectMissing`` when the index does not know one:
-        collection must not go on.
+        Best for tens of thousands at a time. ``missing`` is told which ones the index does not know; without
+        it ``VaultObjectMissing`` is raised.
         """
         keys = Keys.of(ids)
         wanted = np.flatnonzero((keys.high != 0) | (keys.low != 0))
@@ -61,15 +70,27 @@ class Liveness:
         for number, chosen in keys.take(wanted).by_shard():
             chosen = wanted[chosen]
             table, marked = self._index.tables[number], self._marked[number]
-            rows, which = np.unique(table.rows_of(keys.take(chosen)), return_index=True)
+            found = table.rows_of(keys.take(chosen))
+            rows, which = np.unique(found, return_index=True)
             if rows[0] < 0:
-                raise VaultObjectMissing(
-                    "A blob that a recovery point needs is missing in the vault's index."
-                )
+                missing(keys.take(chosen[found < 0]))
+                rows, which = rows[1:], which[1:]
             new = ~marked[rows]
             first[chosen[which[new]]] = True
             _mark_all(table, marked, rows[new])
         return first
+
+    def mark_all(self) -> None:
+        """Mark every blob."""
+        for marked in self._marked:
+            marked[:] = True
+
+    def packs(self) -> set[bytes]:
+        """The packs in which a marked blob lies."""
+        sums = self._zeros()
+        for table, marked in zip(self._index.tables, self._marked, strict=True):
+            self._count(sums, table.take(marked))
+        return {pack_bytes(int(pack)) for pack in self._index.packs[sums > 0]}
 
     def settle(self) -> dict[bytes, PackUse]:
         """Choose one record of each marked blob as live; gives the use of every pack that a record names.

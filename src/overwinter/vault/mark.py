@@ -1,7 +1,8 @@
 """Marking: everything that recovery points need, found by walking their maps level by level.
 
-Pages that several maps share are walked once. Pages are read by several threads; ids are marked many at a
-time.
+Pages that several maps share are walked once. Where two versions of a page follow each other, only the ids in
+which they differ are looked at: a small change writes a page of 512 ids anew for one of them. Pages are read
+by several threads; ids are marked many at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,14 +11,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+import numpy as np
+
+from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultFormatUnsupported
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import FANOUT, ZERO_ID, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
 from overwinter.vault.seal import ID_LENGTH, BlobKind
+from overwinter.vault.table import U64, Rows
 from overwinter.vault.workers import ordered_map, worker_count
 
 #: Ids of chunks that are gathered before they are marked (2 MiB), and pages that are looked at together.
 _CHUNK_IDS = 64 * 1024
 _PAGES = 16 * 1024
+
+#: Pages that one worker reads at a time.
+_BATCH = 32
 
 #: Maps that are walked together, so that ids come in large numbers.
 _MAPS = 256
@@ -30,8 +38,14 @@ PageRead = Callable[[bytes, int, bytes], object]
 class Marks(Protocol):
     """Who is told what is needed."""
 
-    def mark(self, ids: bytes | bytearray) -> Iterable[bool]:
-        """Take note of ids that follow each other (of zeros: none); gives for each whether it is new."""
+    def mark(self, ids: bytes | bytearray, kind: BlobKind) -> Iterable[bool]:
+        """Take note of ids that follow each other (of zeros: none); gives for each whether it is new.
+
+        A page that is not new is not looked into.
+        """
+
+    def unreadable(self, page: bytes, error: VaultError) -> None:
+        """A page cannot be read, for a reason. Told in any thread; an exception from here ends it all."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ def mark_disks(
 ) -> None:
     """Mark every blob that the disks need; pages higher in a map come first.
 
-    Raises what reading their pages and ``page_read`` raise.
+    Quickest when versions of one disk follow each other. Raises what ``marks`` and ``page_read`` raise.
     """
     disks = iter(disks)
     while some := list(islice(disks, _MAPS)):
@@ -62,42 +76,77 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
     pages = []
     for disk, is_new in zip(roots, new, strict=True):
         if is_new:
-            tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+            try:
+                tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
+            except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+                marks.unreadable(disk.root, error)
+                continue
             shape = Shape(disk.size, disk.chunk_size)
             pages.append(_Page(tree, shape, shape.top, 0))
     chunk_ids = bytearray()
     while pages:
-        waiting, pages = pages, []
+        # Versions of one page next to each other, in the order of their maps.
+        waiting, pages = sorted(pages, key=lambda page: (page.level, page.number)), []
+        before = b""
         for begin in range(0, len(waiting), _PAGES):
             some = waiting[begin : begin + _PAGES]
             new = _new(marks, [page.id for page in some])
             wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
-            with closing(ordered_map(lambda page: _entries(blobs, page), wanted, worker_count())) as found:
-                for page, entries in zip(wanted, found, strict=True):
-                    if page_read is not None:
-                        page_read(page.id, page.level, entries)
-                    if page.level:
-                        pages += _children(page, entries)
-                        continue
-                    chunk_ids += entries
-                    if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
-                        marks.mark(chunk_ids)
-                        chunk_ids = bytearray()
+            for page, entries in _read(blobs, marks, wanted):
+                if page_read is not None:
+                    page_read(page.id, page.level, entries)
+                places = _changed(entries, before)
+                before = entries
+                if page.level:
+                    pages += _children(page, entries, places)
+                    continue
+                chunk_ids += _words(entries).T[places].tobytes()
+                if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
+                    marks.mark(chunk_ids, BlobKind.CHUNK)
+                    chunk_ids = bytearray()
     if chunk_ids:
-        marks.mark(chunk_ids)
+        marks.mark(chunk_ids, BlobKind.CHUNK)
 
 
 def _new(marks: Marks, ids: list[bytes]) -> list[bool]:
-    return list(marks.mark(b"".join(ids))) if ids else []
+    return list(marks.mark(b"".join(ids), BlobKind.PAGE)) if ids else []
 
 
-def _entries(blobs: BlobStore, page: _Page) -> bytes:
-    stored = blobs.read(BlobKind.PAGE, page.id)
-    return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+def _read(blobs: BlobStore, marks: Marks, pages: list[_Page]) -> Iterator[tuple[_Page, bytes]]:
+    """The entries of pages, in order."""
+    batches = (pages[begin : begin + _BATCH] for begin in range(0, len(pages), _BATCH))
+    with closing(
+        ordered_map(lambda batch: [_entries(blobs, marks, page) for page in batch], batches, worker_count())
+    ) as found:
+        for number, batch in enumerate(found):
+            yield from zip(pages[number * _BATCH :], batch, strict=False)
 
 
-def _children(page: _Page, entries: bytes) -> Iterator[_Page]:
-    for at in range(len(entries) // ID_LENGTH):
-        child = entries[at * ID_LENGTH : (at + 1) * ID_LENGTH]
-        if child != ZERO_ID:
-            yield _Page(child, page.shape, page.level - 1, page.number * FANOUT + at)
+def _entries(blobs: BlobStore, marks: Marks, page: _Page) -> bytes:
+    """The ids in a page; none of one that cannot be read."""
+    try:
+        stored = blobs.read(BlobKind.PAGE, page.id)
+        return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+    except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+        marks.unreadable(page.id, error)
+        return b""
+
+
+def _changed(entries: bytes, before: bytes) -> Rows:
+    """The places of ids that are not zero and not the same as in another page; ascending."""
+    now, then = _words(entries), _words(before)
+    differing = now.copy()
+    differing[:, : then.shape[1]] ^= then[:, : now.shape[1]]
+    places = np.flatnonzero(differing[0] | differing[1] | differing[2] | differing[3])
+    return places[now[:, places].any(axis=0)]
+
+
+def _words(entries: bytes) -> U64:
+    """A column of four numbers for each id."""
+    return np.frombuffer(entries, np.uint64).reshape(-1, ID_LENGTH // 8).T
+
+
+def _children(page: _Page, entries: bytes, places: Rows) -> Iterator[_Page]:
+    for place in places.tolist():
+        child = entries[place * ID_LENGTH : (place + 1) * ID_LENGTH]
+        yield _Page(child, page.shape, page.level - 1, page.number * FANOUT + place)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from overwinter.model.errors import VaultObjectMissing
+from overwinter.model.errors import VaultError, VaultObjectMissing
 from overwinter.vault.index import Snapshot, pack_bytes, segment_lengths
-from overwinter.vault.seal import ID_LENGTH
+from overwinter.vault.seal import ID_LENGTH, BlobKind
 from overwinter.vault.table import U32, U64, Bools, Keys, Rows, Table
 
 _Owners = NDArray[np.int32]
@@ -55,7 +55,7 @@ class Ownership:
         self._new = 0
         self._inner = []
 
-    def mark(self, ids: bytes | bytearray) -> Bools:
+    def mark(self, ids: bytes | bytearray, kind: BlobKind) -> Bools:  # noqa: ARG002
         """See ``Marks.mark``; "new" is what was not known to be needed by as many."""
         rows = self._rows(ids)
         there = np.flatnonzero(rows >= 0)
@@ -70,6 +70,10 @@ class Ownership:
         changed = np.zeros(len(rows), bool)
         changed[there[which[after != before]]] = True
         return changed
+
+    def unreadable(self, page: bytes, error: VaultError) -> None:  # noqa: ARG002
+        """See ``Marks.unreadable``."""
+        raise error
 
     def page_read(self, page_id: bytes, level: int, entries: bytes) -> None:
         """Take note of a page's entries."""

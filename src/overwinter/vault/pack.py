@@ -7,7 +7,7 @@ rebuilt from the directories; were a directory lost, frames and contents would s
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -101,6 +101,12 @@ class Segment:
         if not self.blob_size:
             return memoryview(self.content if first == 0 else b"")
         return memoryview(self.content)[first * self.blob_size : (first + count) * self.blob_size]
+
+    def each_blob(self) -> Iterator[memoryview]:
+        """Its blobs in order."""
+        size = self.blob_size or max(1, len(self.content))
+        for begin in range(0, len(self.content), size):
+            yield memoryview(self.content)[begin : begin + size]
 
 
 def is_small(size: int) -> bool:
@@ -222,6 +228,11 @@ def decrypt(cipher: ObjectCipher, place: int, stored: Buffer) -> Opened:
         return Opened(BlobKind(kind), blob_size, Encoding(encoding), content)
     except ValueError as error:
         raise VaultDataCorrupt(f"{cipher.describe(place)} is of a kind nobody knows: {error}") from error
+
+
+def frame_length(stored: Buffer) -> int:
+    """The length of the segment that begins with this frame, with frame and tag."""
+    return _FRAME.size + int(_FRAME.unpack_from(stored)[0])
 
 
 def trailer_range(size: int) -> tuple[int, int]:

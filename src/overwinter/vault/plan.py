@@ -48,6 +48,28 @@ def spans(extents: Iterable[Extent], size: int, chunk_size: int, *, has_parent: 
                 done = stop
 
 
+def with_reread(parts: Iterable[Span], reread: Iterable[Span]) -> Iterator[Span]:
+    """``parts`` and what of ``reread`` they do not cover, ascending and disjoint, as both are."""
+    chunks = iter(reread)
+    again = next(chunks, None)
+    for part in parts:
+        while again is not None and again.first < part.first:
+            yield Span(again.first, min(again.count, part.first - again.first), zero=False)
+            again = _after(again, part.first) or next(chunks, None)
+        yield part
+        while again is not None and again.first < part.first + part.count:
+            again = _after(again, part.first + part.count) or next(chunks, None)
+    if again is not None:
+        yield again
+        yield from chunks
+
+
+def _after(span: Span, first: int) -> Span | None:
+    """What of a span lies at ``first`` and after; null when nothing does."""
+    left = span.first + span.count - first
+    return Span(first, left, span.zero) if left > 0 else None
+
+
 def bytes_to_read(extents: Iterable[Extent], size: int, chunk_size: int, *, has_parent: bool) -> int:
     """How many bytes of the disk storing these extents will read."""
     total = 0

@@ -1,20 +1,12 @@
-"""Making a vault's index anew from the packs alone, for when index objects are damaged or lost."""
+"""Making a vault's index anew from the packs alone, for when only index objects are damaged or lost."""
 
 import os
 
-from overwinter.model.errors import VaultDataCorrupt
-from overwinter.vault.blobs import BlobStore
-from overwinter.vault.index import IndexTable, record
+from overwinter.vault.directory import index_records
+from overwinter.vault.index import IndexTable
 from overwinter.vault.keys import KeySource
-from overwinter.vault.pack import (
-    BlobDecoder,
-    directory_range,
-    pack_id,
-    parse_directory,
-    trailer_range,
-)
-from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectKind, Random
-from overwinter.vault.storage import Storage, StoredObject, open_storage
+from overwinter.vault.seal import Random
+from overwinter.vault.storage import Storage, open_storage
 from overwinter.vault.store import unlocked
 
 
@@ -32,23 +24,7 @@ def rebuild_index_on(storage: Storage, url: str, key: KeySource, random: Random 
     blobs, _ = unlocked(storage, url, key, random)
     old = [stored.name for stored in blobs.storage.list("index/")]
     for stored in blobs.storage.list("packs/"):
-        blobs.index.add(IndexTable.of(_records(blobs, stored)))
+        blobs.index.add(IndexTable.of(index_records(blobs, stored)))
     blobs.rewrite_index()
     blobs.storage.delete(old)
     return len(blobs.index)
-
-
-def _records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:
-    """The index records of one pack."""
-    pack = pack_id(stored.name)
-    if pack is None:
-        raise VaultDataCorrupt(f"Vault object {stored.name} does not belong here: its name is no pack's.")
-    header = blobs.storage.get_range(stored.name, 0, HEADER_LENGTH)
-    cipher = blobs.keys.cipher(ObjectKind.PACK, stored.name, header)
-    trailer = blobs.storage.get_range(stored.name, *trailer_range(stored.size))
-    offset, length = directory_range(trailer, stored.size)
-    if length <= 0:
-        raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
-    sealed = blobs.storage.get_range(stored.name, offset, length)
-    directory = BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed)
-    return [record(pack, entry) for entry in parse_directory(stored.name, directory.content)]

@@ -43,6 +43,7 @@ class ObjectKind(IntEnum):
     COLLECTION = 6
     TOMBSTONE = 7
     MARK = 8
+    DAMAGE = 9
 
 
 class BlobKind(IntEnum):

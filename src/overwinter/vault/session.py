@@ -20,10 +20,11 @@ from overwinter.vault.diskmap import (
 from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
 from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, BlobEncoder
 from overwinter.vault.packing import BlobWriter
-from overwinter.vault.plan import Span, batches, spans
+from overwinter.vault.plan import Span, batches, spans, with_reread
 from overwinter.vault.points import each_manifest
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
+from overwinter.vault.survey import lost_parts
 from overwinter.vault.workers import ordered_map, worker_count
 
 #: What one worker reads at a time, in bytes: its new chunks become one segment.
@@ -64,6 +65,15 @@ class _Stored:
 
     spans: list[tuple[Span, bytes | None]]
     cost: SessionStats
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """The map that an increment builds upon: its tree, what of it must be read again, and its lost pages."""
+
+    tree: bytes
+    lost: list[Span]
+    lost_pages: frozenset[bytes]
 
 
 class _Tools(threading.local):
@@ -113,6 +123,8 @@ class Session:
     ) -> DiskMap:
         """Store one disk and give its map.
 
+        What of ``parent`` was found damaged is read again, wherever it lies.
+
         ``extents`` are the ranges (ascending, disjoint, bytes, any alignment) that may differ from
         ``parent``; everything else is as in ``parent``, or zero where that is null. ``read`` fills a buffer
         from an offset; it is called from several threads, for whole chunks clipped at the disk's end, which
@@ -123,7 +135,7 @@ class Session:
         ``cancelled`` and the storage raise.
         """
         with self._failing_for_good():
-            tree = self._store_chunks(size, extents, read, self._parent_tree(target, size, parent))
+            tree = self._store_chunks(size, extents, read, self._built_upon(target, size, parent))
             root = self._store_page(encode_root(size, self._chunk_size, tree))
         return DiskMap(size, root, self._chunk_size)
 
@@ -175,13 +187,18 @@ class Session:
             raise
 
     def _store_chunks(
-        self, size: int, extents: Iterable[Extent], read: ReadDisk, parent: bytes | None
+        self, size: int, extents: Iterable[Extent], read: ReadDisk, parent: _Parent | None
     ) -> bytes:
-        """Store what may have changed; gives the new map's tree. ``parent`` is the tree built upon."""
+        """Store what may have changed, and what of the parent is lost; gives the new map's tree."""
         shape = Shape(size, self._chunk_size)
         parts = spans(extents, size, self._chunk_size, has_parent=parent is not None)
-        work = batches(parts, _BATCH_BYTES // self._chunk_size)
-        writer = MapWriter(shape, parent or ZERO_ID, self._load_page, self._store_page)
+        parent = parent or _Parent(ZERO_ID, [], frozenset())
+        work = batches(with_reread(parts, parent.lost), _BATCH_BYTES // self._chunk_size)
+
+        def load(page_id: bytes) -> bytes | None:
+            return None if page_id in parent.lost_pages else self._load_page(page_id)
+
+        writer = MapWriter(shape, parent.tree, load, self._store_page)
         results = ordered_map(lambda batch: self._store_batch(batch, size, read), work, worker_count())
         with closing(results):  # no worker may outlive a failure here
             for stored in results:
@@ -193,14 +210,19 @@ class Session:
                 self._count(stored.cost)
         return writer.finish()
 
-    def _parent_tree(self, target: str, size: int, parent: DiskMap | None) -> bytes | None:
+    def _built_upon(self, target: str, size: int, parent: DiskMap | None) -> _Parent | None:
         if parent is None:
             return None
         if (parent.size, parent.chunk_size) != (size, self._chunk_size):
             raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
         if parent.root not in self._roots:
             raise VaultObjectMissing(f"The recovery point that disk {target} builds upon is gone.")
-        return decode_root(self._load_page(parent.root), size, self._chunk_size)
+        lost = list(lost_parts(self._blobs, parent))
+        lost_pages = frozenset(touch.page for touch in lost if touch.page is not None)
+        tree = ZERO_ID
+        if parent.root not in lost_pages:
+            tree = decode_root(self._load_page(parent.root), size, self._chunk_size)
+        return _Parent(tree, [Span(touch.first, touch.count, zero=False) for touch in lost], lost_pages)
 
     @cached_property
     def _roots(self) -> frozenset[bytes]:

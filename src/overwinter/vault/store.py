@@ -1,6 +1,5 @@
 """One open vault: recovery points, sessions that add them, restores, deletion and collection."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -8,33 +7,28 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultError, VaultObjectMissing
+from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
 from overwinter.model.extent import Extent
-from overwinter.vault import difference, generations, points, restore
+from overwinter.vault import difference, generations, points, restore, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
+from overwinter.vault.config import is_chunk_size, put_config
 from overwinter.vault.diskmap import DiskMap
-from overwinter.vault.keys import CONFIG, KeySource, first_wrap, unlock, wrap_name
+from overwinter.vault.keys import KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
 from overwinter.vault.presence import Presence
 from overwinter.vault.reader import DiskReader
-from overwinter.vault.seal import (
-    KEY_LENGTH,
-    ObjectKind,
-    Random,
-    VaultKeys,
-    seal_object,
-)
+from overwinter.vault.repair import Repair, RepairReport
+from overwinter.vault.report import VerifyReport
+from overwinter.vault.seal import KEY_LENGTH, Random, VaultKeys
 from overwinter.vault.session import CheckCancelled, Progress, Session
 from overwinter.vault.stats import VaultStats, vault_stats
-from overwinter.vault.storage import ReadCache, Storage, open_storage
+from overwinter.vault.storage import ReadCache, Storage, open_storage, uncached
+from overwinter.vault.verify import Verification, chosen_part
 
 DEFAULT_CHUNK_SIZE = 256 * 1024
-
-#: Chunk sizes that a vault may have, in bytes; a power of two between these.
-_CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
 
 
 class VaultStore:
@@ -110,6 +104,51 @@ class VaultStore:
         with self._collecting, self._blobs.storage.use_reserve():
             return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
 
+    def verify(
+        self,
+        *,
+        read_percent: float = 0,
+        turn: int | None = None,
+        point_id: str | None = None,
+        progress: Progress | None = None,
+        cancelled: CheckCancelled | None = None,
+    ) -> VerifyReport:
+        """Find out whether all, or what one recovery point needs, is there and whole.
+
+        Every object is opened and every map walked. ``read_percent`` of the stored segments are read and
+        compared with their hashes: another part with every number ``turn``, so that counting it up reaches
+        all; a random one without. Damage is remembered in the vault, and the next backup of a disk reads
+        again what it touches. ``progress`` is told the bytes read so far, in the calling thread;
+        ``cancelled`` as in ``session``.
+
+        Raises ``NotFound`` for an unknown point. Damage is reported, not raised, unless it is in the index
+        and this vault was opened through a cache: ``VaultDataCorrupt``.
+        """
+        begin = int.from_bytes(self._blobs.random(8), "big") / (1 << 64)
+        if turn is not None:
+            begin = turn * read_percent / 100 % 1
+        chosen = chosen_part(read_percent, begin) if read_percent > 0 else None
+        blobs = self._past_cache()
+        verification = Verification(blobs, chosen, progress, cancelled)
+        with blobs.storage.use_reserve():  # what is remembered of damage is small
+            report = verification.whole() if point_id is None else verification.point(point_id)
+        self._blobs.refresh()
+        return report
+
+    def repair(self, *, now: datetime, remove_lost: bool = False) -> RepairReport:
+        """Make the index anew from the packs, and tell what is lost; as `repair.repair`."""
+        blobs = BlobStore(uncached(self._blobs.storage), self._blobs.keys, self._blobs.random)
+        report = Repair(blobs, self._presence, self._timing).run(now, remove_lost)
+        self._blobs.reload()
+        return report
+
+    def _past_cache(self) -> BlobStore:
+        """The blobs as they really lie there; a cache would hide damage. It has an index of its own then."""
+        storage = uncached(self._blobs.storage)
+        if storage is self._blobs.storage:
+            return self._blobs
+        return BlobStore(storage, self._blobs.keys, self._blobs.random)
+
     @contextmanager
     def session(
         self, point_id: str, progress: Progress | None = None, cancelled: CheckCancelled | None = None
@@ -168,6 +207,11 @@ class VaultStore:
         """
         return difference.changes(self._blobs, disk, since)
 
+    def damaged_extents(self, disk: DiskMap) -> list[Extent]:
+        """The ranges of a disk that were found damaged and have not been stored anew since."""
+        self._blobs.refresh()
+        return list(survey.extents(survey.lost_parts(self._blobs, disk), disk))
+
     def stats(self, cancelled: CheckCancelled | None = None) -> VaultStats:
         """What the vault holds and what it costs; every page of every map is read, no data.
 
@@ -223,7 +267,7 @@ def create_vault_on(
     created: datetime | None = None,
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
-    if not _is_chunk_size(chunk_size):
+    if not is_chunk_size(chunk_size):
         raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
     left = [stored.name for stored in storage.list("")]
     if any(not name.startswith("keys/") for name in left):
@@ -232,9 +276,8 @@ def create_vault_on(
     wrap = first_wrap(key, data_key, vault_id, label, created, random)
     storage.put(wrap_name(wrap.wrap.id), [wrap.content])
     keys = VaultKeys(data_key, vault_id)
-    config = json.dumps({"chunk_size": chunk_size}).encode()
     try:
-        storage.put(CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, CONFIG, random), config)])
+        put_config(storage, keys, random, chunk_size)
     except AlreadyExists as error:
         storage.delete([wrap_name(wrap.wrap.id)])
         raise _not_empty(url) from error
@@ -264,22 +307,7 @@ def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tupl
     except VaultObjectMissing as error:
         raise VaultError(f"There is no vault at {url}.") from error
     keys = VaultKeys(opened.data_key, opened.stored.wrap.vault)
-    return BlobStore(storage, keys, random), _chunk_size(opened.config)
-
-
-def _chunk_size(config: bytes) -> int:
-    """The chunk size that a vault's config tells. Raises ``VaultDataCorrupt``."""
-    try:
-        chunk_size = json.loads(config)["chunk_size"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {error}") from error
-    if type(chunk_size) is not int or not _is_chunk_size(chunk_size):
-        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {chunk_size!r} is no chunk size.")
-    return chunk_size
-
-
-def _is_chunk_size(size: int) -> bool:
-    return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
+    return BlobStore(storage, keys, random), opened.chunk_size
 
 
 def _not_empty(url: str) -> AlreadyExists:

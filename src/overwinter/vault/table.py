@@ -139,6 +139,10 @@ class PackNumbers:
             numbers.append(self._numbers[pack])
         return np.array(numbers, np.uint32)[which]
 
+    def number_of(self, pack: int) -> int | None:
+        """The number of a pack; null when no record ever named it."""
+        return self._numbers.get(pack)
+
     def all(self) -> U64:
         """Every id, by number."""
         array = self._array
@@ -155,6 +159,12 @@ EMPTY = Table(_NO_U64, _NO_U64, _NO_U32, _NO_U32, _NO_U32)
 def shard_of(high: int) -> int:
     """Number of the shard of ids that begin with these 8 bytes."""
     return high >> _SHARD_SHIFT
+
+
+def numbered(keys: Keys, number: int = 0) -> Table:
+    """Keys as unsorted records, with a number of the caller's in place of the pack's."""
+    zeros = np.zeros(len(keys), np.uint32)
+    return Table(keys.high, keys.low, np.full(len(keys), number, np.uint32), zeros, zeros)
 
 
 def joined(tables: Sequence[Table]) -> Table:

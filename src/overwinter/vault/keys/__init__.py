@@ -10,14 +10,20 @@ Which file answers which question:
 """
 
 from overwinter.vault.keys.change import add_wrap, change_wrap, first_wrap, remove_wrap
-from overwinter.vault.keys.keyring import CONFIG, UnreadableWrap, unlock, wrap_name, wraps
+from overwinter.vault.keys.keyring import (
+    UnreadableWrap,
+    check_key_object,
+    unlock,
+    unlock_without_config,
+    wrap_name,
+    wraps,
+)
 from overwinter.vault.keys.pin import pin_from_file, pin_from_terminal
 from overwinter.vault.keys.recovery import new_recovery_key
 from overwinter.vault.keys.source import KeySource
 from overwinter.vault.keys.wrap import Argon2id, TokenKey, Wrap
 
 __all__ = [
-    "CONFIG",
     "Argon2id",
     "KeySource",
     "TokenKey",
@@ -25,12 +31,14 @@ __all__ = [
     "Wrap",
     "add_wrap",
     "change_wrap",
+    "check_key_object",
     "first_wrap",
     "new_recovery_key",
     "pin_from_file",
     "pin_from_terminal",
     "remove_wrap",
     "unlock",
+    "unlock_without_config",
     "wrap_name",
     "wraps",
 ]

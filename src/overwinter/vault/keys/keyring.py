@@ -5,7 +5,8 @@ is known, so their number and length are bounded.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from overwinter.model.errors import (
@@ -15,12 +16,11 @@ from overwinter.model.errors import (
     VaultObjectMissing,
 )
 from overwinter.model.protection import KeyKind
+from overwinter.vault.config import CONFIG, open_config
 from overwinter.vault.keys.source import KeySource
 from overwinter.vault.keys.wrap import LONGEST_WRAP, StoredWrap, Wrap, parse_wrap
-from overwinter.vault.seal import HEADER_LENGTH, ObjectKind, VaultKeys, check_header, open_object
-from overwinter.vault.storage import Storage
-
-CONFIG = "config"
+from overwinter.vault.seal import HEADER_LENGTH, ObjectKind, VaultKeys, check_header
+from overwinter.vault.storage import Storage, StoredObject
 
 #: More wraps than this are not read: a stranger's may cost a second each. Twice as many as a writer makes.
 _MOST_READ = 64
@@ -60,11 +60,11 @@ class Keyring:
 
 @dataclass(frozen=True)
 class Opened:
-    """An open vault: the wrap that opened it, the data key, the content of ``config``."""
+    """An open vault: the wrap that opened it, the data key, the chunk size that ``config`` tells."""
 
     stored: StoredWrap
     data_key: bytes = field(repr=False)
-    config: bytes
+    chunk_size: int
 
 
 def wrap_name(wrap_id: str) -> str:
@@ -116,23 +116,63 @@ def unlock(storage: Storage, key: KeySource, *, last: Sequence[str] = ()) -> Ope
     config = storage.get(CONFIG)
     check_header(ObjectKind.CONFIG, CONFIG, config[:HEADER_LENGTH])
     ring = read_keyring(storage)
-    candidates = [stored for stored in ring.stored if stored.wrap.kind is key.kind]
-    candidates.sort(key=lambda stored: last.index(stored.wrap.id) if stored.wrap.id in last else -1)
-    if not candidates:
-        raise _refusal(key.kind, ring)
     misfit: VaultDataCorrupt | None = None
-    with key.secret.in_use() as derive:
-        for stored in candidates:
-            data_key = stored.open(derive(stored.wrap))
-            if data_key is None:
-                continue
+    with closing(_unwrapped(ring, key, last)) as found:
+        for stored, data_key in found:
             try:
                 # A creation of this vault that died may have left a wrap of a data key that was never used.
                 keys = VaultKeys(data_key, stored.wrap.vault)
-                return Opened(stored, data_key, open_object(keys, ObjectKind.CONFIG, CONFIG, config))
+                return Opened(stored, data_key, open_config(keys, config))
             except VaultDataCorrupt as error:
                 misfit = error
     raise misfit or _refusal(key.kind, ring)
+
+
+def unlock_without_config(storage: Storage, key: KeySource) -> list[VaultKeys]:
+    """The keys in all wraps that ``key`` opens, each once, for repair only.
+
+    They may be of creations of this vault that died; only an object that one of them opens tells which one
+    is the vault's. Raises ``VaultKeyWrong`` and ``VaultDataCorrupt`` as ``unlock`` when no wrap opens.
+    """
+    ring = read_keyring(storage)
+    with closing(_unwrapped(ring, key)) as found:
+        distinct = dict.fromkeys((data_key, stored.wrap.vault) for stored, data_key in found)
+    if not distinct:
+        raise _refusal(key.kind, ring)
+    return [VaultKeys(data_key, vault) for data_key, vault in distinct]
+
+
+def check_key_object(storage: Storage, listed: StoredObject) -> bool:
+    """Whether an object under ``keys/`` belongs there; no key is needed.
+
+    Raises ``VaultDataCorrupt`` and ``VaultFormatUnsupported`` for a wrap that cannot be read, and
+    ``VaultObjectMissing``.
+    """
+    match = _WRAP_NAME.fullmatch(listed.name)
+    if match is None:
+        return _REMOVAL_NAME.fullmatch(listed.name) is not None
+    try:
+        _read(storage, match[1], listed.size)
+    except VaultObjectMissing:
+        raise
+    except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+        raise type(error)(f"Vault object {listed.name} cannot be read: {error.message}.") from error
+    return True
+
+
+def _unwrapped(
+    ring: Keyring, key: KeySource, last: Sequence[str] = ()
+) -> Generator[tuple[StoredWrap, bytes]]:
+    """The wraps that ``key`` opens, with what is in them; those with the ids ``last`` come last."""
+    candidates = [stored for stored in ring.stored if stored.wrap.kind is key.kind]
+    candidates.sort(key=lambda stored: last.index(stored.wrap.id) if stored.wrap.id in last else -1)
+    if not candidates:
+        return  # a token is not even asked
+    with key.secret.in_use() as derive:
+        for stored in candidates:
+            data_key = stored.open(derive(stored.wrap))
+            if data_key is not None:
+                yield stored, data_key
 
 
 def _read(storage: Storage, wrap_id: str, size: int) -> StoredWrap:

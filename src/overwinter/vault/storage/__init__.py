@@ -7,7 +7,7 @@ from overwinter.vault.storage.interface import UNFINISHED, Buffer, Storage, Stor
 from overwinter.vault.storage.local import LocalStorage
 from overwinter.vault.storage.objects import ObjectStorage
 from overwinter.vault.storage.opening import open_storage
-from overwinter.vault.storage.read_cache import CachedStorage, ReadCache
+from overwinter.vault.storage.read_cache import CachedStorage, ReadCache, uncached
 
 __all__ = [
     "UNFINISHED",
@@ -19,4 +19,5 @@ __all__ = [
     "Storage",
     "StoredObject",
     "open_storage",
+    "uncached",
 ]

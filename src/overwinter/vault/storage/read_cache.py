@@ -20,8 +20,9 @@ from overwinter.vault.storage.interface import Buffer, Storage, StoredObject
 
 log = structlog.get_logger(__name__)
 
-#: What is read again and again. Keys are left out: whoever takes one away wants it gone everywhere.
-_CACHED = ("index/", "manifests/", "packs/")
+#: What is read again and again, under names that are never given twice. Keys and manifests are left out: what
+#: somebody takes away must be gone everywhere.
+_CACHED = ("index/", "packs/")
 
 #: Longest piece of a pack that is kept, in bytes: pages, headers, single chunks. The long runs that a restore
 #: reads once would only push these out.
@@ -143,63 +144,68 @@ class ReadCache:
 
 
 class CachedStorage:
-    """A storage whose objects are read through a cache. ``scope`` tells it from others in the same cache."""
+    """The storage ``beneath``, read through a cache. ``scope`` tells it from others in the same cache."""
 
     def __init__(self, storage: Storage, cache: ReadCache, scope: str) -> None:
-        self._storage = storage
+        self.beneath = storage
         self._cache = cache
         self._scope = scope
 
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """See ``Storage.put``."""
-        self._storage.put(name, parts)
+        self.beneath.put(name, parts)
 
     def get(self, name: str) -> bytes:
-        """See ``Storage.get``. A manifest that another process removed may still be given."""
+        """See ``Storage.get``."""
         if not name.startswith(_CACHED):
-            return self._storage.get(name)
+            return self.beneath.get(name)
         key = self._key(name)
         data = self._cache.get(key)
         if data is None:
-            data = self._storage.get(name)
+            data = self.beneath.get(name)
             self._cache.put(key, data)
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """See ``Storage.get_range``."""
         if not name.startswith(_CACHED) or length > _LONGEST_RANGE:
-            return self._storage.get_range(name, offset, length)
+            return self.beneath.get_range(name, offset, length)
         key = self._key(f"{name} {offset} {length}")
         data = self._cache.get(key)
         if data is None:
-            data = self._storage.get_range(name, offset, length)
+            data = self.beneath.get_range(name, offset, length)
             self._cache.put(key, data)
         return data
 
     def list(self, prefix: str) -> list[StoredObject]:
         """See ``Storage.list``. Never cached: it is the truth about what exists."""
-        return self._storage.list(prefix)
+        return self.beneath.list(prefix)
 
     def delete(self, names: Sequence[str]) -> None:
         """See ``Storage.delete``."""
-        self._storage.delete(names)
+        self.beneath.delete(names)
         for name in names:
             self._cache.forget(self._key(name))
 
     def discard_unfinished(self) -> None:
         """See ``Storage.discard_unfinished``."""
-        self._storage.discard_unfinished()
+        self.beneath.discard_unfinished()
 
     def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
         """See ``Storage.use_reserve``: that of the store."""
-        return self._storage.use_reserve(part)
+        return self.beneath.use_reserve(part)
 
     def room(self) -> int | None:
         """See ``Storage.room``: that of the store."""
-        return self._storage.room()
+        return self.beneath.room()
 
     def _key(self, what: str) -> str:
         return f"{self._scope} {what}"
+
+
+def uncached(storage: Storage) -> Storage:
+    """The storage itself, for whoever must see what really lies there."""
+    return storage.beneath if isinstance(storage, CachedStorage) else storage
 
 
 def _digest(key: str, data: bytes) -> bytes:

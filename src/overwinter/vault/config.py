@@ -1,0 +1,35 @@
+"""The object that makes a directory a vault: its chunk size, written last when a vault is made."""
+
+import json
+
+from overwinter.model.errors import VaultDataCorrupt
+from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
+from overwinter.vault.storage import Storage
+
+CONFIG = "config"
+
+#: Chunk sizes that a vault may have, in bytes; a power of two between these.
+_CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
+
+
+def is_chunk_size(size: int) -> bool:
+    """Whether a vault may have chunks of ``size`` bytes."""
+    return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
+
+
+def put_config(storage: Storage, keys: VaultKeys, random: Random, chunk_size: int) -> None:
+    """Write it. Raises ``AlreadyExists``."""
+    config = json.dumps({"chunk_size": chunk_size}).encode()
+    storage.put(CONFIG, [seal_object(keys.new_cipher(ObjectKind.CONFIG, CONFIG, random), config)])
+
+
+def open_config(keys: VaultKeys, stored: bytes) -> int:
+    """The vault's chunk size. Raises ``VaultDataCorrupt`` and ``VaultFormatUnsupported``."""
+    config = open_object(keys, ObjectKind.CONFIG, CONFIG, stored)
+    try:
+        chunk_size = json.loads(config)["chunk_size"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {error}") from error
+    if type(chunk_size) is not int or not is_chunk_size(chunk_size):
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {chunk_size!r} is no chunk size.")
+    return chunk_size
