@@ -156,15 +156,15 @@ class Collection:
     def _doom(self) -> Doom:
         """Find out which packs can go, after copying what is needed of wasteful ones."""
         blobs = self._blobs
-        blobs.refresh()
-        sizes = _pack_sizes(blobs)
-        live = Liveness(blobs.snapshot())
-        needed = _Needed(live, blobs.lost_chunks)
         names = set()
         disks = []
         for name, manifest in points.each_manifest(blobs):
             names.add(name)
             disks += [(manifest.vm_uuid, disk.target, manifest.created, disk.map) for disk in manifest.disks]
+        blobs.refresh()  # after the manifests were read: it knows what they need
+        sizes = _pack_sizes(blobs)
+        live = Liveness(blobs.snapshot())
+        needed = _Needed(live, blobs.lost_chunks)
         disks.sort(key=itemgetter(0, 1, 2))  # versions of one disk next to each other
         mark_disks(blobs, (disk_map for *_, disk_map in disks), needed)
         self._remove_found(needed)
