@@ -150,10 +150,11 @@ def end_predecessors(blobs: BlobStore, commit: str) -> None:
     Who begins one for the same point does so first: a collection that ended them later would take that name
     from the living, too.
     """
-    for session in open_sessions(blobs):
-        presence = session.presence
-        if session.commit == commit and presence.is_here() and not presence.is_alive():
-            fence(blobs, session)
+    with suppress(VaultDataCorrupt, VaultFormatUnsupported):  # collections refuse these; backups need not
+        for session in open_sessions(blobs):
+            presence = session.presence
+            if session.commit == commit and presence.is_here() and not presence.is_alive():
+                fence(blobs, session)
 
 
 def fence(blobs: BlobStore, session: OpenSession) -> None:
