@@ -147,6 +147,19 @@ def alive(number: int) -> Iterator[None]:
         ALIVE.remove(number)
 
 
+@contextmanager
+def all_others_dead() -> Iterator[None]:
+    """No process lives for the length of the block but the observer."""
+    were = set(ALIVE)
+    ALIVE.clear()
+    ALIVE.add(OBSERVER.pid)
+    try:
+        yield
+    finally:
+        ALIVE.clear()
+        ALIVE.update(were)
+
+
 def create(storage: Storage, random: Random, presence: Presence = OBSERVER) -> VaultStore:
     """A new vault that ``key()`` opens, open in a process."""
     return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, presence, _TIMING)

@@ -4,22 +4,25 @@ An action whose storage failed, or that was killed, may have done its work or no
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from random import Random
 
 from overwinter.model.errors import (
+    AlreadyExists,
     NotFound,
     OverwinterError,
     VaultCollectionInProgress,
+    VaultKeyWrong,
     VaultObjectMissing,
     VaultPointLocked,
     VaultSessionEnded,
 )
-from overwinter.vault import Manifest
+from overwinter.vault import Manifest, VerifyReport
+from overwinter.vault.copy import copy_points
 from overwinter.vault.rebuild import rebuild_index_on
 from testkit.lockstep import current
-from testkit.tiny_vaults import NOW, back_up, key, read
+from testkit.tiny_vaults import NOW, add_key, back_up, key, read, remove_key, repair
 from testkit.vault_check import PointLost, Unusable, WrongData
 from testkit.vault_hosts import Host
 from testkit.vault_model import Is, Model, Sight
@@ -47,13 +50,15 @@ class Actions:
         if parent is not None and (manifest := self._model.points[parent].manifest) is not None:
             below = manifest, self._model.points[parent].disks
         again = point.changes > 0
+        point.elsewhere |= not self._host.is_here
+        elsewhere = point.elsewhere  # a tombstone for who tried before may meet who tries now
         with self._trouble():
             point.now(Is.OPEN, Is.OPEN)
             try:
                 point.manifest = back_up(self._host.store, name, point.disks, below)
             except VaultSessionEnded as error:
-                if self._host.is_here:
-                    raise Unusable(f"a living process was taken for dead: {error.message}") from error
+                if not elsewhere:
+                    self._may_be_ended(error)
                 point.now(Is.GONE, Is.GONE)
             except VaultObjectMissing:
                 if parent is None or self._is_there(parent, since):
@@ -67,6 +72,7 @@ class Actions:
         """Delete a point, at once or so that it can be had back."""
         point = self._model.points[name]
         listed, kept = point.listed, point.kept
+        point.deleted = True
         with self._trouble():
             if point.locked is not Is.THERE:
                 point.now(Is.OPEN, kept if for_days else Is.OPEN)
@@ -111,13 +117,53 @@ class Actions:
                     raise PointLost(f"point {name} was locked, and is deleted")
                 point.locked = Is.THERE
 
+    def add_key(self, name: str) -> None:
+        """Let one more key open the vault, which it may do already."""
+        key = self._model.keys[name]
+        with self._trouble():
+            key.opens = Is.OPEN
+            with suppress(AlreadyExists):
+                add_key(self._host.storage, self._random, key.source)
+            key.opens = Is.THERE
+
+    def remove_key(self, name: str) -> None:
+        """Let a key open the vault no longer."""
+        key, opened = self._model.keys[name], self._model.keys[name].opens
+        with self._trouble():
+            key.opens = Is.OPEN
+            try:
+                remove_key(self._host.storage, self._random, key.source)
+            except VaultKeyWrong as error:
+                if opened is Is.THERE:
+                    raise PointLost(f"{name} does not open the vault: {error.message}") from error
+            key.opens = Is.GONE
+
     def collect(self) -> None:
         """Give back what no point needs."""
+        with self._trouble(), self._alone():
+            self._host.store.collect(now=NOW)
+
+    def verify(self) -> None:
+        """Find no damage: there is none."""
+        with self._trouble():
+            self._must_be_whole(self._host.store.verify(read_percent=self._random.choice([0, 30, 100])))
+
+    def repair(self) -> None:
+        """Repair what is whole: nothing is lost."""
+        with self._trouble(), self._alone():
+            report = repair(self._host.storage, self._random, self._host.presence)
+            self._must_be_whole(report.verified)
+
+    def copy(self) -> None:
+        """Copy all points to a second vault."""
+        since = self._model.sight()
         with self._trouble():
             try:
-                self._host.store.collect(now=NOW)
-            except VaultCollectionInProgress:
-                return
+                copy_points(self._host.store, self._host.second)
+            except VaultSessionEnded as error:
+                self._may_be_ended(error)
+            else:
+                self._model.copied |= {name for name in since.listed if self._is_there(name, since)}
 
     def rebuild_index(self) -> None:
         """Make the index anew."""
@@ -158,6 +204,26 @@ class Actions:
     def _is_there(self, name: str, since: Sight) -> bool:
         """Whether a point must have been there all the time."""
         return since.listed.get(name) is Is.THERE and self._model.unchanged(name, since)
+
+    def _must_be_whole(self, report: VerifyReport) -> None:
+        task = current()
+        if not report.is_whole and not (task is not None and task.troubled):
+            raise PointLost(f"damage is reported, and there is none: {report.damages}")
+
+    def _may_be_ended(self, error: VaultSessionEnded) -> None:
+        """Only processes elsewhere may be taken for dead while they live."""
+        if self._host.is_here:
+            raise Unusable(f"a living process was taken for dead: {error.message}") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Work that gives way to that of others."""
+        try:
+            yield
+        except VaultCollectionInProgress:
+            return
+        except VaultSessionEnded as error:
+            self._may_be_ended(error)
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:

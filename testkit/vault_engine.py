@@ -7,18 +7,18 @@ call fails, who dies where. ``python -m testkit.vault_engine SEED`` runs one see
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 from random import Random
 
-from overwinter.model.errors import OverwinterError
 from testkit.lockstep import Task
 from testkit.memory_storage import MemoryStorage
-from testkit.tiny_vaults import HERE, changed, create, in_order, read, reopen, some_disks
+from testkit.tiny_vaults import HERE, changed, create, in_order, reopen, some_disks
 from testkit.vault_actions import Actions
-from testkit.vault_check import BrokenPromise, Unusable, WrongData, check
+from testkit.vault_check import BrokenPromise, Unusable, check, read_points
+from testkit.vault_corruption import corrupt_and_check
 from testkit.vault_hosts import Directory, Host, ObjectStore
-from testkit.vault_model import Is, Model, Point
+from testkit.vault_model import Is, Key, Model, Point
+from testkit.vault_promises import Promised
 
 #: Where hosts run. Processes elsewhere may be taken for dead while they live.
 _MACHINES = (HERE, HERE, "elsewhere 1", "elsewhere 2")
@@ -46,7 +46,12 @@ _CHOICES = {
     "lock": 1,
     "collect": 6,
     "read": 5,
+    "verify": 2,
+    "repair": 1,
     "rebuild_index": 1,
+    "copy": 1,
+    "add_key": 1,
+    "remove_key": 1,
     "die": 2,
     "damage": 2,
     "lose_power": 1,
@@ -55,12 +60,16 @@ _CHOICES = {
 
 #: With which points something can be done.
 _FITS: dict[str, Callable[[Point], bool]] = {
-    "try_again": lambda point: point.listed is Is.OPEN and point.kept is Is.OPEN,
+    "try_again": lambda point: point.listed is Is.OPEN and point.kept is Is.OPEN and not point.deleted,
     "delete": lambda point: point.listed is not Is.GONE,
     "delete_for_days": lambda point: point.listed is Is.THERE,
     "undelete": lambda point: point.listed is not Is.THERE and point.kept is Is.THERE,
     "lock": lambda point: point.listed is not Is.GONE,
 }
+
+
+#: What is done with keys.
+_OF_KEYS = ("add_key", "remove_key")
 
 
 class Engine:
@@ -72,11 +81,15 @@ class Engine:
         self._random = Random(seed)
         self._model = Model()
         self._ground = (Directory if seed % 2 else ObjectStore)(self._random)
+        self._second = ObjectStore(self._random)
         create(self._ground.storage(), self._random)
+        create(self._second.storage(), self._random)
         numbers = count(1)
-        self._hosts = [Host(self._ground, self._random, machine, numbers) for machine in _MACHINES]
+        self._hosts = [
+            Host(self._ground, self._second, self._random, machine, numbers) for machine in _MACHINES
+        ]
         self._pace: dict[Task, float] = {}
-        self._changed: dict[Task, str] = {}
+        self._changed: dict[Task, Point | Key] = {}
         self._names = map(str, count(1))
 
     def run(self, actions: int) -> None:
@@ -94,6 +107,7 @@ class Engine:
             for host in self._hosts:
                 host.stop()
             check(MemoryStorage(self._ground.objects()), self._model.promises(), self._random)
+            self._check_copies()
         except BrokenPromise as broken:
             raise type(broken)(f"seed {self._seed}, action {self.actions}: {broken}") from broken
         except Exception as error:
@@ -146,29 +160,32 @@ class Engine:
 
     def _forget(self, task: Task) -> None:
         del self._pace[task]
-        if (name := self._changed.pop(task, None)) is not None:
-            self._model.points[name].busy = False
+        if (changed := self._changed.pop(task, None)) is not None:
+            changed.busy = False
 
     def _give(self, host: Host, choice: str) -> bool:
         """Give a host something to do; false when there is no point to do it with."""
         actions = Actions(host, self._model, self._random)
-        name = parent = None
+        name, parent, changed = "", None, None
         if choice == "back_up":
             name, parent = self._new_point()
-        elif choice in _FITS:
+        elif choice in _FITS or choice in _OF_KEYS:
             if not (names := self._fit_for(choice)):
                 return False
             name = self._random.choice(names)
-        task = Task(_work(choice, actions, name or "", parent))
+        task = Task(_work(choice, actions, name, parent))
         host.tasks.append(task)
         self._pace[task] = self._random.choice(_PACES)
-        if name is not None and choice != "lock":
-            self._changed[task] = name
-            self._model.points[name].busy = True
+        changed = self._model.keys.get(name) or self._model.points.get(name)
+        if changed is not None and choice != "lock":
+            self._changed[task] = changed
+            changed.busy = True
         return True
 
     def _fit_for(self, choice: str) -> list[str]:
-        """Names of points that something can be done with."""
+        """Names of points or keys that something can be done with."""
+        if choice in _OF_KEYS:
+            return [name for name, key in self._model.keys.items() if not key.busy]
         return [
             name
             for name, point in self._model.points.items()
@@ -192,18 +209,17 @@ class Engine:
         points[name] = Point(disks)
         return name, parent
 
+    def _check_copies(self) -> None:
+        """Every point that a copy has promised is in the second vault, and what is there is right."""
+        vault = reopen(MemoryStorage(self._second.objects()), self._random)
+        promised = {name: self._model.points[name].disks for name in self._model.copied}
+        everything = {name: point.disks for name, point in self._model.points.items()}
+        read_points(vault, Promised(promised, everything, {}))
+
     def _damage(self) -> None:
-        """Change a byte of what lies there now, and read everything: what can be read is right."""
-        objects = self._ground.objects()
-        name = self._random.choice(sorted(objects))
-        content = bytearray(objects[name])
-        content[self._random.randrange(len(content))] ^= 1 << self._random.randrange(8)
-        with suppress(OverwinterError):
-            vault = reopen(MemoryStorage({**objects, name: bytes(content)}), self._random)
-            for manifest in vault.manifests():
-                with suppress(OverwinterError):
-                    if read(vault, manifest) != self._model.points[manifest.point_id].disks:
-                        raise WrongData(f"damage of {name} led to wrong data of point {manifest.point_id}")
+        """Damage what lies there now, in a copy."""
+        points = {name: point.disks for name, point in self._model.points.items()}
+        corrupt_and_check(self._ground.objects(), points, self._random)
 
 
 def _work(choice: str, actions: Actions, name: str, parent: str | None) -> Callable[[], None]:
@@ -215,8 +231,18 @@ def _work(choice: str, actions: Actions, name: str, parent: str | None) -> Calla
             return actions.collect
         case "read":
             return actions.read
+        case "verify":
+            return actions.verify
+        case "repair":
+            return actions.repair
         case "rebuild_index":
             return actions.rebuild_index
+        case "copy":
+            return actions.copy
+        case "add_key":
+            return lambda: actions.add_key(name)
+        case "remove_key":
+            return lambda: actions.remove_key(name)
         case "try_again":
             return lambda: actions.back_up(name, None)
         case "undelete":

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from overwinter.model.errors import VaultError
 from overwinter.vault import VaultStore
+from overwinter.vault.presence import Presence
 from overwinter.vault.storage import Buffer, Storage, StoredObject
 from overwinter.vault.storage.local import LocalStorage
 from testkit.lockstep import Task, current, pause
@@ -164,13 +165,17 @@ def _is_troubled() -> bool:
 class Host:
     """One host: its process, the vault as that has it open, and its tasks."""
 
-    def __init__(self, ground: Ground, random: Random, machine: str, numbers: Iterator[int]) -> None:
+    def __init__(
+        self, ground: Ground, second: ObjectStore, random: Random, machine: str, numbers: Iterator[int]
+    ) -> None:
         self.machine = machine
         self.tasks: list[Task] = []
         self._ground = ground
+        self._second_ground = second
         self._random = random
         self._numbers = numbers
         self._store: VaultStore | None = None
+        self._second: VaultStore | None = None
         self._number = 0
         self.begin()
 
@@ -180,12 +185,24 @@ class Host:
         return self.machine == HERE
 
     @property
+    def presence(self) -> Presence:
+        """Its process."""
+        return process(self._number, self.machine)
+
+    @property
     def store(self) -> VaultStore:
         """The vault, open in this host's process."""
         if self._store is None:
-            presence = process(self._number, self.machine)
-            self._store = reopen(self.storage, self._random, presence=presence)
+            self._store = reopen(self.storage, self._random, presence=self.presence)
         return self._store
+
+    @property
+    def second(self) -> VaultStore:
+        """The vault that copies go to, open in this host's process."""
+        if self._second is None:
+            storage = self._second_ground.storage()
+            self._second = reopen(storage, self._random, presence=self.presence)
+        return self._second
 
     def stop(self) -> None:
         """The process is killed with all its tasks."""
@@ -199,4 +216,4 @@ class Host:
         self._number = next(self._numbers)
         ALIVE.add(self._number)
         self.storage = self._ground.storage()
-        self._store = None
+        self._store = self._second = None

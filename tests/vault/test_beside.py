@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from overwinter.model.errors import NotFound, VaultPointLocked, VaultSessionEnded
+from overwinter.model.errors import NotFound, VaultCollectionInProgress, VaultPointLocked, VaultSessionEnded
 from overwinter.model.extent import Extent
 from overwinter.vault import VaultStore, control
 from overwinter.vault.presence import Presence
@@ -26,7 +26,7 @@ from tests.vault.disks import (
     reopen,
     restore,
 )
-from tests.vault.test_protocol import DAY, ELSEWHERE
+from tests.vault.test_protocol import DAY, ELSEWHERE, host
 
 OLD, NEW = noise(1, 4 * CHUNK), noise(2, 4 * CHUNK)
 
@@ -130,6 +130,20 @@ def test_a_collection_whose_session_another_one_removed_can_run_again(tmp_path: 
     with pytest.raises(VaultSessionEnded, match="Run it again"):
         collector.collect(now=NOW)
     collector.collect(now=NOW)
+
+
+def test_a_collection_that_slept_while_others_collected_finds_no_damage(tmp_path: Path) -> None:
+    new_vault(tmp_path)
+    vault = host(tmp_path, patience=0, poll=0)
+    back_up(vault, "1", OLD)
+
+    def others_go_on() -> None:
+        vault.delete_point("1", now=NOW)
+        assert vault.collect(now=NOW).packs_removed == 1
+
+    sleeper = interrupted(tmp_path, "before list", "damaged/", others_go_on, presence=ELSEWHERE)
+    with pytest.raises(VaultCollectionInProgress, match="went on without it"):
+        sleeper.collect(now=NOW)
 
 
 def test_an_index_is_made_anew_while_packs_are_collected(tmp_path: Path) -> None:
