@@ -100,7 +100,11 @@ def read_points(vault: VaultStore, points: Promised[Disks]) -> list[tuple[Manife
 def _deleted(vault: VaultStore, kept: Promised[Disks], listed: dict[str, Disks]) -> dict[str, Disks]:
     """Every deleted point that is still kept, with its disks, as promised; errors as ``read_points``."""
     try:
-        found = {point.manifest.point_id: read(vault, point.manifest) for point in vault.deleted_points()}
+        found = {
+            point.manifest.point_id: read(vault, point.manifest)
+            for point in vault.deleted_points()
+            if point.until > NOW  # or who deleted it at once died before the end of it
+        }
     except OverwinterError as error:
         raise PointLost(f"a deleted point cannot be read: {error.message}") from error
     if wrong := [point for point, disks in found.items() if kept.may.get(point) != disks]:

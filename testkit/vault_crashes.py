@@ -93,11 +93,11 @@ class CrashProof:
         for place, state in objects.crash_states(self._random, mixtures):
             self._check_objects(world, state, place, f"died at call {place}")
 
-    def failing_calls(self) -> None:
+    def failing_calls(self, every: int = 1) -> None:
         """A call of an object store fails or loses its answer; the same process goes on."""
         world, objects = self._on_objects()
         self._act(world)
-        for place in range(len(objects.history)):
+        for place in range(self._random.randrange(every), len(objects.history), every):
             for lost in (False, True):
                 world, objects = self._on_objects()
                 failure = _raising_at(place, VaultError("the object store does not answer"))

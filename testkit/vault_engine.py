@@ -1,17 +1,17 @@
 """Robustness: random work on one vault by many hosts at once, with crashes and damage, against a plain model.
 
 Everything follows from the seed: which host does what, who moves next at each call of the storage, which
-call fails, who dies where. ``python -m testkit.vault_engine SEED`` runs one seed again.
+call fails, who dies where. ``python -m testkit.vault_engine SEED`` runs one again.
 """
 
-import os
-import sys
+import argparse
 from collections.abc import Callable
 from itertools import count
 from random import Random
 
 from testkit.lockstep import Task
 from testkit.memory_storage import MemoryStorage
+from testkit.repeatable import fix_order_of_sets
 from testkit.tiny_vaults import HERE, changed, create, in_order, reopen, some_disks
 from testkit.vault_actions import Actions
 from testkit.vault_check import BrokenPromise, Unusable, check, read_points
@@ -253,14 +253,25 @@ def _work(choice: str, actions: Actions, name: str, parent: str | None) -> Calla
             return lambda: actions.delete(name, for_days=choice == "delete_for_days")
 
 
-def main() -> None:
-    """Run one seed."""
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
-    seed = int(sys.argv[1])
+def run_seeds(first: int, count: int) -> int:
+    """Run some seeds; gives the number of actions. Raises what `Engine.run` raises."""
+    actions = 0
     with in_order():
-        Engine(seed).run(ACTIONS)
-    print(f"seed {seed}: nothing wrong")
+        for seed in range(first, first + count):
+            engine = Engine(seed)
+            engine.run(ACTIONS)
+            actions += engine.actions
+    return actions
+
+
+def main() -> None:
+    """Run the seeds asked for."""
+    fix_order_of_sets()
+    parser = argparse.ArgumentParser(prog="python -m testkit.vault_engine", description=__doc__)
+    parser.add_argument("seed", type=int, help="the first seed")
+    parser.add_argument("count", type=int, nargs="?", default=1, help="how many seeds; default: 1")
+    asked = parser.parse_args()
+    print(f"{run_seeds(asked.seed, asked.count)} actions, nothing wrong")
 
 
 if __name__ == "__main__":

@@ -4,18 +4,28 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from overwinter.model.errors import VaultError
-from overwinter.vault import KeySource, Manifest, VaultStore
+from overwinter.vault import KeySource, Manifest, VaultStore, copy_points
 from overwinter.vault.rebuild import rebuild_index_on
 from overwinter.vault.storage import Storage
 from testkit import tiny_vaults
+from testkit.memory_storage import MemoryStorage
 from testkit.tiny_vaults import NOW, Disks, process
 from testkit.vault_promises import Ledger, Promises
 
 #: How long a point that is deleted for days can be had back.
 _KEPT = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A vault that is only read."""
+
+    vault: VaultStore
+    points: dict[str, Disks]
 
 
 class World:
@@ -33,7 +43,8 @@ class World:
         self.process = 1
         self._vault: VaultStore | None = None
         self._committed: dict[str, tuple[Manifest, Disks]] = {}
-        self._tried: tuple[str, Disks] | None = None
+        self._again: Callable[[], None] | None = None
+        self._source: _Source | None = None
 
     def continued(self, storage: Storage, place: Callable[[], int], random: Random) -> "World":
         """The same vault on a storage of equal content, whose history begins now."""
@@ -42,6 +53,7 @@ class World:
         world.kept.take_over(self.kept)
         world.keys.take_over(self.keys)
         world._committed = dict(self._committed)
+        world._source = self._source
         return world
 
     def promises(self, place: int) -> Promises:
@@ -74,7 +86,7 @@ class World:
         self._vault = None
 
     def succeed(self) -> None:
-        """What follows a failure: the backup that failed runs again, from its begin; without one, a new one.
+        """What follows a failure: the backup or copy that failed runs again; without one, a new backup.
 
         A vault whose making failed is made anew.
         """
@@ -83,7 +95,7 @@ class World:
                 self._vault = tiny_vaults.reopen(self.storage, self.random, presence=process(self.process))
             except VaultError:
                 self.create()
-        self._add(*(self._tried or ("700", tiny_vaults.some_disks(self.random))))
+        (self._again or partial(self._add, "700", tiny_vaults.some_disks(self.random)))()
 
     def begin_and_give_up(self) -> None:
         """A session that stores disks and never commits."""
@@ -127,6 +139,26 @@ class World:
         self._vault = None
         rebuild_index_on(self.storage, "file:///vault", tiny_vaults.key(), self.random.randbytes)
 
+    def prepare_source(self) -> None:
+        """Make another vault of some points, which can be copied to this one."""
+        vault = tiny_vaults.create(MemoryStorage(), self.random)
+        first = tiny_vaults.some_disks(self.random)
+        second = tiny_vaults.changed(self.random, first)
+        manifest = tiny_vaults.back_up(vault, "21", first)
+        tiny_vaults.back_up(vault, "22", second, (manifest, first))
+        self._source = _Source(vault, {"21": first, "22": second})
+
+    def copy(self) -> None:
+        """Copy what the other vault has to this one."""
+        assert self._source is not None, "no source is prepared"
+        self._again = self.copy
+        with ExitStack() as stack:
+            for point, disks in self._source.points.items():
+                stack.enter_context(self.points.making(point, disks))
+                stack.enter_context(self.kept.making(point, disks))
+            copy_points(self._source.vault, self.vault)
+        self._again = None
+
     def tear_pack(self) -> None:
         """Damage the directory of a pack: its blobs can still be read by the index."""
         name = self.storage.list("packs/")[0].name
@@ -158,7 +190,7 @@ class World:
         parent: tuple[Manifest, Disks] | None = None,
         before_commit: Callable[[], None] | None = None,
     ) -> None:
-        self._tried = point, disks
+        self._again = partial(self._add, point, disks)
         with (
             self.points.making(point, disks),
             self.kept.making(point, disks),
@@ -170,7 +202,7 @@ class World:
                 before_commit()
             opened.commit(manifest)
         self._committed[point] = manifest, disks
-        self._tried = None
+        self._again = None
 
 
 Action = Callable[[World], None]
@@ -231,6 +263,11 @@ def _delete_and_collect(world: World) -> None:
     world.collect()
 
 
+def _points_and_source(world: World) -> None:
+    _some_points(world)
+    world.prepare_source()
+
+
 def _collect_beside_backup(world: World) -> None:
     world.collect_beside_backup("4", parent="2")
 
@@ -279,6 +316,7 @@ SCENARIOS = (
     Scenario("collection beside a backup", _points_and_garbage, _collect_beside_backup),
     Scenario("index rebuilt", _points_and_garbage, World.rebuild_index),
     Scenario("repair", _points_and_torn_pack, World.repair),
+    Scenario("copy", _points_and_source, World.copy),
     Scenario("keys", _some_points, _keys),
     Scenario("mixture", _some_points, _mixture),
 )

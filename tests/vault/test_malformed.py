@@ -18,7 +18,19 @@ from overwinter.vault.pack import BlobDecoder, Encoding, pack_name
 from overwinter.vault.rebuild import rebuild_index_on
 from overwinter.vault.seal import BlobKind, ObjectKind, VaultKeys, open_object, seal_object
 from testkit.memory_storage import MemoryStorage
-from testkit.tiny_vaults import CHUNK, NOW, VAULT_ID, back_up, create, in_order, key, read, reopen, some_disks
+from testkit.tiny_vaults import (
+    CHUNK,
+    NOW,
+    VAULT_ID,
+    back_up,
+    create,
+    in_order,
+    key,
+    read,
+    reopen,
+    repair,
+    some_disks,
+)
 
 #: The keys of a vault that is made with ``Random(1)``: its data key is what it drew first.
 KEYS = VaultKeys(Random(1).randbytes(32), VAULT_ID)
@@ -195,8 +207,12 @@ STEERING = {
     "collections/00000002.end": ObjectKind.COLLECTION,
     DELETED: ObjectKind.MARK,
     LOCK: ObjectKind.MARK,
+    "damaged/0011223344556677-0011223344556677": ObjectKind.DAMAGE,
+    "damaged/zz": ObjectKind.DAMAGE,
+    "lost/0011223344556677": ObjectKind.DAMAGE,
 }
 FIELDS = ["presence", "commit", "owner", "packs", "marked", "sessions", "commits", "until", "machine", "pid"]
+FIELDS += ["segments", "chunks", "pages"]
 LISTS = st.lists(st.sampled_from(["", "00" * 8, "zz", "manifests/1"]) | ODD, max_size=2)
 
 
@@ -217,6 +233,9 @@ LISTS = st.lists(st.sampled_from(["", "00" * 8, "zz", "manifests/1"]) | ODD, max
 )
 @example(objects={"sessions/0011223344556677": {"presence": {"machine": "", "pid": 1e999, "started": 0}}})
 @example(objects={DELETED: {"until": "2026-01-01"}})
+@example(objects={"damaged/zz": {"segments": []}})
+@example(objects={"damaged/0011223344556677-0011223344556677": {"segments": [2**32]}})
+@example(objects={"lost/0011223344556677": {"chunks": "00" * 15, "pages": ""}})
 def test_steering_objects(objects: dict[str, object]) -> None:
     """What is read is right; whatever else is asked for is done, or refused with an error of the house."""
     with in_order():
@@ -224,9 +243,15 @@ def test_steering_objects(objects: dict[str, object]) -> None:
         for name, value in objects.items():
             cipher = KEYS.new_cipher(STEERING[name], name, new_bytes)
             storage.objects[name] = seal_object(cipher, json.dumps(value).encode())
-        vault = reopen(storage, Random(2))
+        try:
+            vault = reopen(storage, Random(2))
+        except OverwinterError:
+            with suppress(OverwinterError):
+                repair(storage, Random(3))
+            return
         assert read(vault, vault.manifest("1")) == disks
         for work in (
+            lambda: vault.verify(read_percent=100),
             lambda: vault.manifests(),
             lambda: vault.deleted_points(),
             lambda: back_up(vault, "2", disks),
@@ -234,6 +259,7 @@ def test_steering_objects(objects: dict[str, object]) -> None:
             lambda: vault.undelete_point("1", now=NOW),
             lambda: vault.lock_point("1", NOW),
             lambda: vault.delete_point("1", now=NOW),
+            lambda: repair(storage, Random(3)),
         ):
             with suppress(OverwinterError):
                 work()
