@@ -40,7 +40,7 @@ class Extent:
 
 
 LONG = Extent(seeds=3, every=1, mixtures=24, minutes=10, masks=tuple(1 << bit for bit in range(8)), step=1)
-SHORT = Extent(seeds=1, every=40, mixtures=1, minutes=0, masks=(0x10,), step=40)
+SHORT = Extent(seeds=1, every=80, mixtures=0, minutes=0, masks=(0x10,), step=60)
 
 
 @dataclass

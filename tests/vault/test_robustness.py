@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from overwinter.vault import VaultStore
+from overwinter.model.errors import OverwinterError
 from testkit.tiny_vaults import in_order
 from testkit.torture_vault import Tally
 from testkit.vault_check import BrokenPromise, PointLost, WrongData
@@ -75,8 +75,19 @@ def test_what_goes_wrong_is_counted() -> None:
     assert not tally.is_clean
 
 
-def test_a_failing_seed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deletions that delete nothing are noticed."""
-    monkeypatch.setattr(VaultStore, "delete_point", lambda *_, **__: None)
-    with in_order(), pytest.raises(BrokenPromise, match="seed 2, action"):
-        Engine(2).run(ACTIONS)
+FAULTS = {
+    "a deletion deletes nothing": "overwinter.vault.store.VaultStore.delete_point",
+    "a deletion does not look at locks": "overwinter.vault.points._refuse_locked",
+    "a collection waits for nobody": "overwinter.vault.collect.open_sessions",
+    "a collection forgets what was committed meanwhile": "overwinter.vault.collect.Collection._needed_again",
+}
+
+
+@pytest.mark.parametrize("place", FAULTS.values(), ids=list(FAULTS))
+def test_faults_are_noticed_and_the_seed_is_named(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, lambda *_, **__: frozenset())
+    with in_order(), pytest.raises((BrokenPromise, OverwinterError)) as failure:
+        for seed in range(2, 2 + SEEDS):
+            Engine(seed).run(ACTIONS)
+    said = [str(failure.value), *getattr(failure.value, "__notes__", [])]
+    assert any(re.search(r"seed \d+, action \d+", text) for text in said)
