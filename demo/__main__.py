@@ -1,4 +1,4 @@
-"""Protect a real VM, back it up twice, verify, restore both points, boot them, compare everything, unprotect."""
+"""Protect a real VM, back it up twice, verify, restore both points, boot them, compare, unprotect."""
 
 import secrets
 import shutil
