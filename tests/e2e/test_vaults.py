@@ -95,10 +95,14 @@ def test_a_vault_is_attached_where_nobody_has_seen_it(
     assert (attached["new_points"], attached["new_vms"]) == (1, 1)
     assert elsewhere.do("points", guest.name)[0]["id"] == newest
     refused(elsewhere, "ResourceAlreadyExists", "vault", "attach", vault["url"], "--key", vault["key"])
-    before = names(place_of(vault))
+    moved = place_of(vault).rename(image_directory / "moved")
+    words = ("vault", "attach", moved.as_uri(), "--key", vault["key"], "--name", "rescued")
+    assert "detach" in refused(elsewhere, "ResourceAlreadyExists", *words)
+    before = names(moved)
     elsewhere.do("vault", "detach", "rescued")
     assert elsewhere.do("vault", "list") == []
-    assert names(place_of(vault)) == before
+    assert names(moved) == before
+    assert elsewhere.do(*words)["new_points"] == 3
 
 
 def test_damage_is_told_healed_and_repaired(program: Program, ground: Ground, image_directory: Path) -> None:

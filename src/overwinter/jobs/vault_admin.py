@@ -89,7 +89,7 @@ class VaultAdmin:
         key = key_at(key_reference)
         vault_id = vault_at(url, key)
         with self._runtime.catalog.transaction() as tx:
-            vault = _attached_before(tx, vault_id, name)
+            vault = _attached_before(tx, vault_id, name, url)
         if vault is None:
             vault = self._vault(vault_id, name, resource_group, url, key.kind, key_reference)
             self._enter(vault)
@@ -283,14 +283,17 @@ def _check_same(vault: Vault, url: str | None, key_reference: str | None) -> Non
         )
 
 
-def _attached_before(tx: Transaction, vault_id: UUID, name: str) -> Vault | None:
-    """The vault if the catalog has it. Raises AlreadyExists when name and vault do not belong together."""
+def _attached_before(tx: Transaction, vault_id: UUID, name: str, url: str) -> Vault | None:
+    """The vault if the catalog has it. Raises AlreadyExists when name, vault and place do not fit."""
     for vault in vaults.every(tx):
         is_it, has_name = vault.id == vault_id, vault.name.casefold() == name.casefold()
-        if is_it and has_name:
+        if is_it and has_name and vault.url == url:
             return vault
         if is_it:
-            raise AlreadyExists(f"This vault is attached already, as {vault.name}.")
+            raise AlreadyExists(
+                f"This vault is attached already, as {vault.name} at {vault.url}. If it was moved, forget it "
+                f"first: overwinter vault detach {vault.name}"
+            )
         if has_name:
             raise AlreadyExists(f"Another vault is named {vault.name} here. Choose another: --name NAME")
     return None
