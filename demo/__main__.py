@@ -1,4 +1,4 @@
-"""Protect a real VM, back it up twice, restore both points, boot them, compare everything, unprotect."""
+"""Protect a real VM, back it up twice, verify, restore both points, boot them, compare, unprotect."""
 
 import secrets
 import shutil
@@ -147,6 +147,8 @@ def run(ground: Ground, report: Report) -> None:
         demo.write_files("second.bin")
         second_copies = demo.back_up()
         type_command("points", name)
+        type_command("vault", "verify", VAULT, "--read-data")
+        type_command("vault", "stats", VAULT)
         first_point = ask("points", name)[-1]["id"]
         demo.restore(first_point, "web01-first", first_copies, first_files)
         demo.restore("latest", "web01-second", second_copies, demo.files)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import UUID, uuid4, uuid5
 
+from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
@@ -32,6 +33,8 @@ from overwinter.model.point import Consistency, PointDisk, RecoveryPoint
 from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, PolicyType, daily_document
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
 from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
+from overwinter.vault import VaultStats
+from overwinter.vault.stats import ObjectStats, PointStats, VmStats
 
 GIB = 1 << 30
 START = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
@@ -65,7 +68,7 @@ class FakeService:
 
     def __init__(self, *names: str) -> None:
         self._machines = [make_machine(name) for name in names]
-        self._vaults: dict[str, Vault] = {}
+        self.vaults = FakeVaults(self)
         self._policies: dict[UUID, Policy] = {}
         self._items: dict[UUID, ProtectedItem] = {}
         self._points: dict[UUID, list[RecoveryPoint]] = {}
@@ -75,6 +78,7 @@ class FakeService:
         self.auto_finish = False
         self.expires: datetime | None = None
         self.broken: Exception | None = None
+        self.report: dict[str, object] | None = None
 
     # --- machines
 
@@ -91,43 +95,7 @@ class FakeService:
             return GuestView(True, "7.2.0", "Debian GNU/Linux", "12", vm.name, "The guest agent answers.")
         return GuestView(False, None, None, None, None, "The VM is not running.")
 
-    # --- vaults
-
-    def vaults(self) -> list[Vault]:
-        return list(self._vaults.values())
-
-    def vault(self, name: str) -> Vault:
-        return self._vaults.get(name) or _missing("vault", name)
-
-    def create_vault(self, name: str, resource_group: str) -> Vault:
-        if name in self._vaults:
-            return self._vaults[name]
-        vault = Vault(
-            id=uuid4(),
-            name=name,
-            resource_group=resource_group,
-            location=LOCATION,
-            url=f"file:///vaults/{name}",
-            key_kind=KeyKind.KEY_FILE,
-            key_reference=f"/vaults/{name}.key",
-            created=START,
-        )
-        self._vaults[name] = vault
-        for policy_name in (DEFAULT_POLICY, ENHANCED_POLICY):
-            document = daily_document(
-                instant_days=2, daily_days=30, required_consistency=Consistency.CRASH, run_at="02:30"
-            )
-            kind = PolicyType.V1 if policy_name == DEFAULT_POLICY else PolicyType.V2
-            self.put_policy(
-                vault, Policy(uuid4(), vault.id, policy_name, kind, 2, 30, Consistency.CRASH, document)
-            )
-        return vault
-
-    def delete_vault(self, name: str) -> None:
-        vault = self.vault(name)
-        if self.items(vault):
-            raise VaultNotEmpty(f"Vault {name!r} still protects VMs.")
-        del self._vaults[name]
+    # --- policies
 
     def policies(self, vault: Vault) -> list[Policy]:
         return [policy for policy in self._policies.values() if policy.vault_id == vault.id]
@@ -280,6 +248,21 @@ class FakeService:
         )
         return point
 
+    def start_on_vault(self, vault: Vault, operation: JobOperation) -> Job:
+        return self._add(
+            Job(
+                id=uuid4(),
+                vault_id=vault.id,
+                item_id=None,
+                vm_uuid=vault.id,
+                vm_name=vault.name,
+                operation=operation,
+                status=JobStatus.IN_PROGRESS,
+                started=START + timedelta(minutes=len(self._jobs)),
+                report=self.report,
+            )
+        )
+
     def _start(
         self,
         item: ProtectedItem,
@@ -299,10 +282,97 @@ class FakeService:
             tasks=tasks,
             parameters=parameters or {},
         )
+        return self._add(job)
+
+    def _add(self, job: Job) -> Job:
         self._jobs[job.id] = job
         if self.auto_finish:
             self.finish(job)
         return job
+
+
+class FakeVaults:
+    """The part of the service for whole vaults."""
+
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+        self._vaults: dict[str, Vault] = {}
+        self.asked: list[tuple[object, ...]] = []
+
+    def every(self) -> list[Vault]:
+        return list(self._vaults.values())
+
+    def get(self, name: str) -> Vault:
+        return self._vaults.get(name) or _missing("vault", name)
+
+    def create(
+        self, name: str, resource_group: str, url: str | None = None, key_reference: str | None = None
+    ) -> Vault:
+        if name in self._vaults:
+            return self._vaults[name]
+        vault = Vault(
+            id=uuid4(),
+            name=name,
+            resource_group=resource_group,
+            location=LOCATION,
+            url=url or f"file:///vaults/{name}",
+            key_kind=KeyKind.KEY_FILE,
+            key_reference=key_reference or f"/vaults/{name}.key",
+            created=START,
+        )
+        self._vaults[name] = vault
+        for policy_name in (DEFAULT_POLICY, ENHANCED_POLICY):
+            document = daily_document(
+                instant_days=2, daily_days=30, required_consistency=Consistency.CRASH, run_at="02:30"
+            )
+            kind = PolicyType.V1 if policy_name == DEFAULT_POLICY else PolicyType.V2
+            self._service.put_policy(
+                vault, Policy(uuid4(), vault.id, policy_name, kind, 2, 30, Consistency.CRASH, document)
+            )
+        return vault
+
+    def attach(self, name: str, resource_group: str, url: str, key_reference: str) -> tuple[Vault, TakenIn]:
+        return self.create(name, resource_group, url, key_reference), TakenIn(3, 2)
+
+    def use_key(self, name: str, key_reference: str) -> Vault:
+        self._vaults[name] = replace(self.get(name), key_reference=key_reference)
+        return self._vaults[name]
+
+    def detach(self, name: str) -> None:
+        del self._vaults[name]
+
+    def delete(self, name: str) -> None:
+        vault = self.get(name)
+        if self._service.items(vault):
+            raise VaultNotEmpty(f"Vault {name!r} still protects VMs.")
+        del self._vaults[name]
+
+    def verify(self, name: str, *, read_percent: float, point_id: str | None) -> Job:
+        return self._start(name, JobOperation.VERIFY, read_percent, point_id)
+
+    def repair(self, name: str, *, remove_lost: bool) -> Job:
+        return self._start(name, JobOperation.REPAIR, remove_lost)
+
+    def copy(self, name: str, target: str, point_ids: list[str] | None) -> Job:
+        return self._start(name, JobOperation.COPY, target, point_ids)
+
+    def clean_up(self, name: str) -> Job:
+        return self._start(name, JobOperation.CLEAN_UP)
+
+    def stats(self, name: str) -> tuple[VaultStats, int | None]:
+        self.get(name)
+        point = PointStats("p-1", SUBSCRIPTION, START, False, 3 * GIB, 2 * GIB, GIB, GIB)
+        vm = VmStats(SUBSCRIPTION, "Web01", 1, 3 * GIB, 2 * GIB, GIB)
+        objects = (ObjectStats("packs", 4, GIB),)
+        return VaultStats(3 * GIB, 2 * GIB, 2 * GIB, 7, objects, (vm,), (point,)), 5 * GIB
+
+    def recovery_points(self, name: str) -> dict[str, str]:
+        self.get(name)
+        return {"p-1": "1767234600000000"}
+
+    def _start(self, name: str, operation: JobOperation, *asked: object) -> Job:
+        self.asked.append((operation, *asked))
+        return self._service.start_on_vault(self.get(name), operation)
 
 
 def _missing(what: str, name: str) -> NoReturn:

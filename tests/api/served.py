@@ -70,6 +70,6 @@ def serving(directory: Path, port: int = 0) -> Iterator[Running]:
 def fresh_service(running: Running) -> FakeService:
     """Put a new service with two VMs (Web01, db01) and the vault v1 behind a running server."""
     service = FakeService("Web01", "db01")
-    service.create_vault("v1", "default")
+    service.vaults.create("v1", "default")
     running.app.state.service = service
     return service

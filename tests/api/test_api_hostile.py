@@ -60,7 +60,7 @@ def test_bodies_that_are_no_document(served: Served, method: str, path: str, bod
     answer = served.http.request(method, path, content=body)
     assert answer.status_code in (400, 404), answer.text
     assert is_coded(answer)
-    assert len(served.service.vaults()) == 1 and served.service.jobs() == []
+    assert len(served.service.vaults.every()) == 1 and served.service.jobs() == []
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -80,7 +80,7 @@ def test_a_huge_body_is_cut_off(served: Served, declared: bool) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "RequestEntityTooLarge")
     except httpx.TransportError:  # closed before everything was sent
         assert sent < 1600 * len(piece)
-    assert [vault.name for vault in served.service.vaults()] == ["v1"]
+    assert [vault.name for vault in served.service.vaults.every()] == ["v1"]
     assert served.http.get(VAULT).status_code == 200
 
 
@@ -177,7 +177,7 @@ def test_documents_of_any_content(
     running: Running, served: Served, write: tuple[str, str], document: Any, is_wrapped: bool
 ) -> None:
     service = fresh_service(running)
-    service.finish(service.protect(service.vault("v1"), service.machine("Web01"), "DefaultPolicy"))
+    service.finish(service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy"))
     service.add_point(service.items()[0], START)
     body = json.dumps({"properties": document} if is_wrapped else document)
     assert is_coded(served.http.request(write[0], write[1], content=body))
@@ -189,7 +189,7 @@ def test_documents_of_any_content(
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "now", 7])
 def test_times_at_the_end_of_time(served: Served, moment: object) -> None:
     service = served.service
-    service.finish(service.protect(service.vault("v1"), service.machine("Web01"), "DefaultPolicy"))
+    service.finish(service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy"))
     body = {"properties": {"recoveryPointExpiryTimeInUTC": moment}}
     assert served.http.post(f"{ITEM}/backup", json=body).status_code == 400
 

@@ -120,7 +120,7 @@ def test_cancel(served: Served) -> None:
 
 def test_a_job_is_found_in_its_vault_only(served: Served) -> None:
     protected(served)
-    served.service.create_vault("v2", "default")
+    served.service.vaults.create("v2", "default")
     job = served.service.jobs()[0]
     assert served.http.get(f"{VAULT}/backupJobs/{job.id}").status_code == 200
     assert served.http.get(f"{VAULT[:-1]}2/backupJobs/{job.id}").status_code == 404

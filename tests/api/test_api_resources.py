@@ -15,7 +15,7 @@ ITEM = item_path("web01")
 def backup(served: Served) -> Job:
     """Web01 is protected and its first backup has failed, with one older point."""
     service = served.service
-    service.finish(service.protect(service.vault("v1"), service.machine("Web01"), "DefaultPolicy"))
+    service.finish(service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy"))
     service.add_point(service.items()[0], START)
     job = service.backup(service.items()[0], expires=None)
     problem = JobError("UserErrorGuestAgentStatusUnavailable", "No answer within 10 s.")
@@ -66,7 +66,7 @@ def test_vault_life(served: Served) -> None:
 @pytest.mark.parametrize("name", ["a", "1abc", "a_b", "x" * 51, "a;b", "..", "%2e%2e%2fx", "a%00b", "ü1"])
 def test_vault_names_that_cannot_be(served: Served, name: str) -> None:
     assert served.http.put(f"{VAULTS}/{name}", json={}).status_code in (400, 404, 405)
-    assert [vault.name for vault in served.service.vaults()] == ["v1"]
+    assert [vault.name for vault in served.service.vaults.every()] == ["v1"]
 
 
 def test_vault_elsewhere_or_not_empty(served: Served, backup: Job) -> None:
@@ -103,7 +103,7 @@ def policy(**change: object) -> dict[str, object]:
 def test_required_consistency_is_kept(served: Served) -> None:
     answer = served.http.put(f"{VAULT}/backupPolicies/strict", json=policy())
     assert answer.json()["properties"]["overwinter"]["requiredConsistency"] == "FileSystemConsistent"
-    made = served.service.policy(served.service.vault("v1"), "strict")
+    made = served.service.policy(served.service.vaults.get("v1"), "strict")
     assert made.required_consistency.value == "FileSystemConsistent"
     assert made.daily_retention_days == 30
 
@@ -148,7 +148,7 @@ def test_item_has_what_az_needs(served: Served, backup: Job) -> None:
 
 def test_item_never_backed_up(served: Served) -> None:
     service = served.service
-    service.protect(service.vault("v1"), service.machine("Web01"), "DefaultPolicy")
+    service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy")
     known = served.http.get(ITEM).json()["properties"]
     assert (known["protectionState"], known["lastBackupStatus"]) == ("IRPending", "")
     assert (known["lastBackupTime"], known["lastRecoveryPoint"]) == ("2001-01-01T00:00:00Z", None)

@@ -17,7 +17,7 @@ from tests.api.served import GROUP, MACHINES, SUBSCRIPTION, VAULT, Served, item_
 
 def protect(served: Served, vm: str = "Web01") -> None:
     service = served.service
-    service.finish(service.protect(service.vault("v1"), service.machine(vm), "DefaultPolicy"))
+    service.finish(service.protect(service.vaults.get("v1"), service.machine(vm), "DefaultPolicy"))
 
 
 @pytest.mark.parametrize(

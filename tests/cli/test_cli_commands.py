@@ -38,7 +38,7 @@ def json_of(result: Result, status: int = 0) -> Any:
 
 def with_points(service: FakeService, vm: str = "Web01") -> None:
     service.auto_finish = True
-    service.protect(service.vault("v1"), service.machine(vm), "DefaultPolicy")
+    service.protect(service.vaults.get("v1"), service.machine(vm), "DefaultPolicy")
     service.add_point(service.items()[-1], START)
     service.add_point(service.items()[-1], START.replace(hour=5))
 
@@ -185,7 +185,7 @@ def test_restore(run: Run, served: Served, tmp_path: Path) -> None:
 
 
 def test_latest_without_points(run: Run, served: Served) -> None:
-    served.service.protect(served.service.vault("v1"), served.service.machine("db01"), "DefaultPolicy")
+    served.service.protect(served.service.vaults.get("v1"), served.service.machine("db01"), "DefaultPolicy")
     error = json_of(run("restore", "db01", "--point", "latest", "--as", "x", "--json"), status=1)["error"]
     assert error["code"] == "ResourceNotFound" and "no recovery point yet" in error["message"]
 
@@ -273,13 +273,13 @@ def test_wrong_use(run: Run, served: Served, words: tuple[str, ...]) -> None:
 
 def test_vm_in_two_vaults(run: Run, served: Served) -> None:
     service = served.service
-    service.create_vault("v2", "default")
+    service.vaults.create("v2", "default")
     for vault in ("v1", "v2"):
-        service.protect(service.vault(vault), service.machine("Web01"), "DefaultPolicy")
+        service.protect(service.vaults.get(vault), service.machine("Web01"), "DefaultPolicy")
     asked = run("backup", "Web01")
     assert asked.exit_code == 2 and "v1, v2" in asked.stderr and "--vault" in asked.stderr
     assert run("backup", "Web01", "--vault", "v2").exit_code == 0
-    assert service.jobs()[-1].vault_id == service.vault("v2").id
+    assert service.jobs()[-1].vault_id == service.vaults.get("v2").id
 
 
 def test_names_beyond_ascii(run: Run, served: Served) -> None:

@@ -21,7 +21,7 @@ from tests.api.served import Served, fresh_service, serving
 
 
 def backup(service: FakeService) -> Job:
-    service.finish(service.protect(service.vault("v1"), service.machine("Web01"), "DefaultPolicy"))
+    service.finish(service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy"))
     return service.backup(service.items()[0], expires=None)
 
 

@@ -102,4 +102,4 @@ def open_station(
     images.mkdir(mode=0o755)
     settings = Settings(directory=directory / "state", images=images, database=database, host=f"host-{name}")
     with open_service(settings, clock) as service:
-        yield Station(ground, service, service.create_vault("vault1", "default"), directory)
+        yield Station(ground, service, service.vaults.create("vault1", "default"), directory)

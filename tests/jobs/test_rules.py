@@ -99,7 +99,7 @@ def test_unknown_things_are_named_and_change_nothing(station: Station) -> None:
     with pytest.raises(NotFound, match="nobody"):
         station.service.machine("nobody")
     with pytest.raises(NotFound, match="nowhere"):
-        station.service.vault("nowhere")
+        station.service.vaults.get("nowhere")
     with pytest.raises(NotFound, match="12345"):
         station.service.recovery_point(item, "12345")
 

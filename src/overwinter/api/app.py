@@ -14,6 +14,7 @@ from overwinter.api import (
     routes_machines,
     routes_points,
     routes_policies,
+    routes_vault_work,
     routes_vaults,
 )
 from overwinter.api.context import known_subscription
@@ -31,7 +32,8 @@ def create_app(service: Service, token: str) -> FastAPI:
     routers = [
         module.router
         for module in (
-            routes_machines, routes_vaults, routes_policies, routes_items, routes_points, routes_jobs
+            routes_machines, routes_vaults, routes_vault_work, routes_policies, routes_items, routes_points,
+            routes_jobs,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

@@ -94,7 +94,7 @@ GroupHere = Annotated[str, Depends(group_of_path)]
 
 def vault_of_path(vault: str, group: GroupHere, api: TheApi) -> Vault:
     """The vault that the address names; NotFound."""
-    rows = [row for row in api.service.vaults() if row.resource_group.casefold() == group.casefold()]
+    rows = [row for row in api.service.vaults.every() if row.resource_group.casefold() == group.casefold()]
     return find(rows, vault, lambda row: row.name, "vault")
 
 

@@ -12,6 +12,8 @@ VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
 
 MACHINE = GROUP + MACHINES + "/{machine}"
 VAULT = GROUP + VAULTS + "/{vault}"
+#: What a vault can do that ARM does not know.
+VAULT_WORK = VAULT + "/overwinter"
 POLICY = VAULT + "/backupPolicies/{policy}"
 JOB = VAULT + "/backupJobs/{job}"
 ITEM = VAULT + "/backupFabrics/Azure/protectionContainers/{container}/protectedItems/{item}"

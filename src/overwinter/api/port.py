@@ -5,12 +5,56 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.guest import GuestView
 from overwinter.model.job import Job
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.vm import VirtualMachine
+from overwinter.vault import VaultStats
+
+
+class VaultAdmin(Protocol):
+    """Whole vaults; every method may raise the model's errors."""
+
+    def every(self) -> list[Vault]:
+        """All vaults."""
+
+    def create(
+        self, name: str, resource_group: str, url: str | None = None, key_reference: str | None = None
+    ) -> Vault:
+        """Make a vault with its key and default policies; an existing one of that name is returned."""
+
+    def attach(self, name: str, resource_group: str, url: str, key_reference: str) -> tuple[Vault, TakenIn]:
+        """Take in a vault that exists, with every recovery point in it; ``AlreadyExists``."""
+
+    def use_key(self, name: str, key_reference: str) -> Vault:
+        """From now on open a vault with another secret; ``VaultKeyWrong``."""
+
+    def detach(self, name: str) -> None:
+        """Forget a vault and leave its content; ``VaultNotEmpty``."""
+
+    def delete(self, name: str) -> None:
+        """Remove an empty vault; ``VaultNotEmpty``."""
+
+    def verify(self, name: str, *, read_percent: float, point_id: str | None) -> Job:
+        """Verify a vault, or what one recovery point needs."""
+
+    def repair(self, name: str, *, remove_lost: bool) -> Job:
+        """Make a vault usable again from what is whole of it."""
+
+    def copy(self, name: str, target: str, point_ids: list[str] | None) -> Job:
+        """Copy recovery points into another vault."""
+
+    def clean_up(self, name: str) -> Job:
+        """Remove from a vault what no recovery point needs."""
+
+    def stats(self, name: str) -> tuple[VaultStats, int | None]:
+        """What a vault holds and costs, and the bytes left for it where that is known."""
+
+    def recovery_points(self, name: str) -> dict[str, str]:
+        """Ids of the recovery points of a vault, by their names in the vault."""
 
 
 class Service(Protocol):
@@ -29,14 +73,9 @@ class Service(Protocol):
     def guest_view(self, vm: VirtualMachine) -> GuestView:
         """Ask the VM's guest agent; bounded in time."""
 
-    def vaults(self) -> list[Vault]:
-        """All vaults."""
-
-    def create_vault(self, name: str, resource_group: str) -> Vault:
-        """Make a vault with its key and default policies; an existing one of that name is returned."""
-
-    def delete_vault(self, name: str) -> None:
-        """Remove an empty vault; ``VaultNotEmpty``."""
+    @property
+    def vaults(self) -> VaultAdmin:
+        """Whole vaults."""
 
     def policies(self, vault: Vault) -> list[Policy]:
         """All policies of a vault."""

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator
 
-from overwinter.api.documents import ArmModel, JsonObject
+from overwinter.api.documents import ArmModel
 from overwinter.model.errors import NotImplementedYet, RequestError
 
 
@@ -18,11 +18,58 @@ class Word(StrEnum):
         return next((word for word in cls if word.casefold() == str(value).casefold()), None)
 
 
+class _VaultExtension(ArmModel):
+    url: str | None = None
+    key_reference: str | None = None
+    attach: bool = False
+
+
+class _VaultProperties(ArmModel):
+    overwinter: _VaultExtension = _VaultExtension()
+
+
 class VaultRequest(ArmModel):
-    """Body of PUT vault. Settings that this version does not have are accepted and not kept."""
+    """Body of PUT vault. Settings that this version does not have are accepted and not kept.
+
+    Our extension ``overwinter``: where the vault lies (``url``), where the service finds its key
+    (``keyReference``), and whether it exists already (``attach``).
+    """
 
     location: str | None = None
-    properties: JsonObject | None = None
+    properties: _VaultProperties = _VaultProperties()
+
+    def check_attachable(self) -> tuple[str, str]:
+        """Place and key of a vault to be attached. Raises RequestError when one is missing."""
+        asked = self.properties.overwinter
+        if asked.url is None or asked.key_reference is None:
+            raise RequestError("Attaching needs properties.overwinter.url and .keyReference.")
+        return asked.url, asked.key_reference
+
+
+class KeyRequest(ArmModel):
+    """Body of POST useKey: where the service finds the secret from now on."""
+
+    key_reference: str
+
+
+class VerifyRequest(ArmModel):
+    """Body of POST verify: how many percent of the data are read, and of which point only."""
+
+    read_percent: float = 0
+    point: str | None = None
+
+
+class RepairRequest(ArmModel):
+    """Body of POST repair: whether recovery points that cannot be restored are removed."""
+
+    remove_lost: bool = False
+
+
+class CopyRequest(ArmModel):
+    """Body of POST copy: the name of the vault to copy to, and of which points; all without."""
+
+    target: str
+    points: list[str] | None = None
 
 
 class _DiskExclusion(ArmModel):

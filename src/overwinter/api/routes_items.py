@@ -96,7 +96,7 @@ def start_backup(item: ItemHere, vault: VaultHere, document: Document, api: TheA
 def backup_status(document: Document, api: TheApi) -> Shape:
     """Whether a VM is protected, and in which vault."""
     name = last_name(BackupStatusRequest.read(document).resource_id, "virtualMachines")
-    vaults = {vault.id: vault for vault in api.service.vaults()}
+    vaults = {vault.id: vault for vault in api.service.vaults.every()}
     for item in api.service.items():
         if item.vm_name.casefold() == name.casefold():
             vault = vaults[item.vault_id]

@@ -10,6 +10,7 @@ from overwinter.api.context import Api, TheApi, VaultHere, item_of_path
 from overwinter.api.routes_items import shape_of
 from overwinter.api.shapes_jobs import job_shape
 from overwinter.api.shapes_operations import is_done, operation_shape
+from overwinter.api.shapes_vaults import vault_shape
 from overwinter.model.errors import NotFound
 from overwinter.model.job import Job
 from overwinter.model.protection import Vault
@@ -36,7 +37,7 @@ def list_jobs(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias=
 @router.get(paths.JOB)
 def get_job(job: str, vault: VaultHere, api: TheApi) -> Shape:
     """One job."""
-    return job_shape(api.ids, vault, _find(api, vault, job), api.now)
+    return job_shape(api.ids, vault, _find(api, vault, job), api.now, with_report=True)
 
 
 @router.post(paths.JOB + "/cancel")
@@ -50,6 +51,22 @@ def cancel_job(job: str, vault: VaultHere, api: TheApi) -> Response:
 def get_operation(operation: str, vault: VaultHere, api: TheApi) -> Response:
     """State of an operation."""
     return _operation(_find(api, vault, operation))
+
+
+@router.get(paths.VAULT + "/operationsStatus/{operation}")
+def get_vault_operation(operation: str, vault: VaultHere, api: TheApi) -> Response:
+    """State of an operation on a whole vault."""
+    return _operation(_find(api, vault, operation))
+
+
+@router.get(paths.VAULT + "/operationResults/{operation}")
+def get_vault_result(operation: str, vault: VaultHere, api: TheApi) -> Response:
+    """The vault once the operation has ended; 202 before that."""
+    if not is_done(_find(api, vault, operation)):
+        return Response(
+            status_code=202, headers={"Location": api.link(api.request.url.path), "Retry-After": "1"}
+        )
+    return JSONResponse(vault_shape(api.ids, vault))
 
 
 @router.get(paths.ITEM + "/operationsStatus/{operation}")

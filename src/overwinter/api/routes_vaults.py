@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from overwinter.api import paths
-from overwinter.api.context import GroupHere, TheApi, VaultHere
+from overwinter.api.context import Api, GroupHere, TheApi, VaultHere
 from overwinter.api.documents import Document
 from overwinter.api.ids import check_vault_name
 from overwinter.api.requests import VaultRequest
@@ -20,13 +20,13 @@ Shape = dict[str, object]
 @router.get(paths.SUBSCRIPTION + paths.VAULTS)
 def list_vaults(api: TheApi) -> Shape:
     """All vaults."""
-    return api.rows([vault_shape(api.ids, vault) for vault in api.service.vaults()])
+    return api.rows([vault_shape(api.ids, vault) for vault in api.service.vaults.every()])
 
 
 @router.get(paths.GROUP + paths.VAULTS)
 def list_vaults_of_group(group: GroupHere, api: TheApi) -> Shape:
     """The vaults of a resource group."""
-    vaults = [v for v in api.service.vaults() if v.resource_group.casefold() == group.casefold()]
+    vaults = [v for v in api.service.vaults.every() if v.resource_group.casefold() == group.casefold()]
     return api.rows([vault_shape(api.ids, vault) for vault in vaults])
 
 
@@ -42,19 +42,33 @@ def put_vault(vault: str, group: GroupHere, document: Document, api: TheApi) -> 
     asked = VaultRequest.read(document)
     if asked.location is not None and asked.location.casefold() != LOCATION.casefold():
         raise RequestError(f"There is no location {asked.location!r}; the one here is {LOCATION!r}.")
-    existing = next((v for v in api.service.vaults() if v.name.casefold() == vault.casefold()), None)
+    existing = next((v for v in api.service.vaults.every() if v.name.casefold() == vault.casefold()), None)
     if existing is not None and existing.resource_group.casefold() != group.casefold():
         raise AlreadyExists(
             f"A vault {existing.name!r} exists in resource group {existing.resource_group!r}."
         )
-    if existing is not None:
-        return JSONResponse(vault_shape(api.ids, existing))
     check_vault_name(vault)
-    return JSONResponse(vault_shape(api.ids, api.service.create_vault(vault, group)), status_code=201)
+    own = asked.properties.overwinter
+    if own.attach:
+        return _attach(api, vault, group, asked)
+    if existing is not None and own.url is None and own.key_reference is None:
+        return JSONResponse(vault_shape(api.ids, existing))
+    made = api.service.vaults.create(vault, group, own.url, own.key_reference)
+    return JSONResponse(vault_shape(api.ids, made), status_code=201 if existing is None else 200)
 
 
 @router.delete(paths.VAULT)
 def delete_vault(vault: VaultHere, api: TheApi) -> Response:
     """Remove an empty vault; done when answered."""
-    api.service.delete_vault(vault.name)
+    api.service.vaults.delete(vault.name)
     return Response(status_code=204)
+
+
+def _attach(api: Api, vault: str, group: str, asked: VaultRequest) -> Response:
+    """Take in a vault that exists; the answer says what of it was new."""
+    url, key_reference = asked.check_attachable()
+    attached, taken_in = api.service.vaults.attach(vault, group, url, key_reference)
+    shape = vault_shape(api.ids, attached)
+    return JSONResponse(
+        {**shape, "overwinter": {"takenIn": {**vars(taken_in), "problems": list(taken_in.problems)}}}
+    )

@@ -12,8 +12,13 @@ from overwinter.model.protection import Vault
 _CANCELLABLE = 1
 
 
-def job_shape(ids: Ids, vault: Vault, job: Job, now: datetime) -> dict[str, object]:
-    """A job. What lies under ``overwinter`` is ours and not part of ARM: exact bytes, parameters, results."""
+def job_shape(
+    ids: Ids, vault: Vault, job: Job, now: datetime, *, with_report: bool = False
+) -> dict[str, object]:
+    """A job. What lies under ``overwinter`` is ours and not part of ARM: exact bytes, parameters, results.
+
+    Reports can be long, so lists of jobs leave them out.
+    """
     properties: dict[str, object] = {
         "jobType": "AzureIaaSVMJob",
         "entityFriendlyName": job.vm_name,
@@ -40,6 +45,7 @@ def job_shape(ids: Ids, vault: Vault, job: Job, now: datetime) -> dict[str, obje
             "itemId": None if job.item_id is None else str(job.item_id),
             "parameters": job.parameters,
             "properties": job.properties,
+            **({"report": job.report} if with_report else {}),
         },
     }
     # A running job has no endTime at all; a null is not the same to every client.

@@ -1,8 +1,12 @@
-"""Vaults as ARM writes them."""
+"""Vaults as ARM writes them, and what of a vault ARM does not know."""
+
+from collections.abc import Mapping
+from datetime import datetime
 
 from overwinter.api.ids import Ids
-from overwinter.api.times import stamp
+from overwinter.api.times import stamp, stamp_or_none
 from overwinter.model.protection import Vault
+from overwinter.vault import VaultStats
 
 
 def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
@@ -33,8 +37,61 @@ def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
             "overwinter": {
                 "url": vault.url,
                 "keyKind": vault.key_kind.value,
-                "keyFile": vault.key_reference,
+                "keyReference": vault.key_reference,
                 "created": stamp(vault.created),
             },
+        },
+    }
+
+
+def stats_shape(
+    stats: VaultStats, ids: Mapping[str, str], now: datetime, free_bytes: int | None
+) -> dict[str, object]:
+    """What a vault holds and costs, all in bytes; wholly ours. ``growth`` is null while too little is known.
+
+    ``ids`` are those of recovery points by their names in the vault.
+    """
+    growth = stats.growth(now=now, free_bytes=free_bytes)
+    return {
+        "logicalBytes": stats.logical_bytes,
+        "contentBytes": stats.content_bytes,
+        "uniqueBytes": stats.unique_bytes,
+        "storedBytes": stats.stored_bytes,
+        "wasteBytes": stats.waste_bytes,
+        "freeBytes": free_bytes,
+        "objects": [
+            {"kind": kind.kind, "objects": kind.objects, "bytes": kind.bytes} for kind in stats.objects
+        ],
+        "vms": [
+            {
+                "vm": vm.vm_name,
+                "vmUuid": str(vm.vm_uuid),
+                "points": vm.points,
+                "logicalBytes": vm.logical_bytes,
+                "contentBytes": vm.content_bytes,
+                "ownBytes": vm.own_bytes,
+            }
+            for vm in stats.vms
+        ],
+        "points": [
+            {
+                "recoveryPoint": ids.get(point.point_id),
+                "name": point.point_id,
+                "vmUuid": str(point.vm_uuid),
+                "created": stamp(point.created),
+                "deleted": point.deleted,
+                "logicalBytes": point.logical_bytes,
+                "contentBytes": point.content_bytes,
+                "ownBytes": point.own_bytes,
+                "newBytes": point.new_bytes,
+            }
+            for point in stats.points
+        ],
+        "growth": None
+        if growth is None
+        else {
+            "bytesPerDay": growth.bytes_per_day,
+            "points": growth.points,
+            "full": stamp_or_none(growth.full),
         },
     }

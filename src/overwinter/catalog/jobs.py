@@ -84,6 +84,12 @@ def active(tx: Transaction) -> list[Job]:
     return _select(tx, jobs.c.status.in_(ACTIVE))
 
 
+def count(tx: Transaction, vault_id: UUID, operation: JobOperation) -> int:
+    """How many jobs of that kind there were in a vault."""
+    query = sa.select(sa.func.count()).where(jobs.c.vault_id == vault_id, jobs.c.operation == operation)
+    return int(tx.execute(query).scalar_one())
+
+
 def is_cancelling(tx: Transaction, job_id: UUID) -> bool:
     """Whether a person asked to cancel the job."""
     query = sa.select(jobs.c.status).where(jobs.c.id == job_id)
@@ -146,6 +152,11 @@ def end_task(tx: Transaction, job_id: UUID, name: str, *, status: TaskStatus, no
     """A task ends."""
     this = (job_tasks.c.job_id == job_id, job_tasks.c.name == name)
     tx.execute(job_tasks.update().where(*this).values(status=status, ended=now))
+
+
+def set_report(tx: Transaction, job_id: UUID, report: dict[str, object]) -> None:
+    """What the job has found out."""
+    tx.execute(jobs.update().where(jobs.c.id == job_id).values(report=report))
 
 
 def set_properties(tx: Transaction, job_id: UUID, properties: dict[str, object]) -> None:

@@ -8,7 +8,12 @@ import sqlalchemy as sa
 
 from overwinter.catalog.captures import disks_from_json, disks_to_json
 from overwinter.catalog.database import Transaction
-from overwinter.catalog.tables import recovery_points, restore_point_collections, restore_points
+from overwinter.catalog.tables import (
+    protected_items,
+    recovery_points,
+    restore_point_collections,
+    restore_points,
+)
 from overwinter.model.errors import NotFound
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 
@@ -107,6 +112,19 @@ def put_recovery_point(tx: Transaction, point: RecoveryPoint) -> None:
         tx.execute(recovery_points.update().where(recovery_points.c.id == point.id).values(**values))
 
 
+def free_recovery_point_id(tx: Transaction, wanted: str) -> str:
+    """``wanted``, or the next number that no recovery point has: copies have the time of their originals."""
+    number = int(wanted)
+    while tx.execute(sa.select(recovery_points.c.id).where(recovery_points.c.id == str(number))).first():
+        number += 1
+    return str(number)
+
+
+def delete_recovery_point(tx: Transaction, point: RecoveryPoint) -> None:
+    """Remove a recovery point, in whatever tier it is."""
+    tx.execute(recovery_points.delete().where(recovery_points.c.id == point.id))
+
+
 def recovery_points_of(tx: Transaction, item_id: UUID) -> list[RecoveryPoint]:
     """All recovery points of an item, oldest first."""
     query = (
@@ -123,6 +141,16 @@ def get_recovery_point(tx: Transaction, item_id: UUID, point_id: str) -> Recover
         if point.id == point_id:
             return point
     raise NotFound(f"There is no recovery point {point_id}. List them with: overwinter points VM")
+
+
+def ids_by_manifest(tx: Transaction, vault_id: UUID) -> dict[str, str]:
+    """Ids of the recovery points of a vault, by their names in it."""
+    query = (
+        sa.select(recovery_points.c.manifest, recovery_points.c.id)
+        .join(protected_items)
+        .where(protected_items.c.vault_id == vault_id, recovery_points.c.manifest.is_not(None))
+    )
+    return dict(tx.execute(query).tuples().all())
 
 
 def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | None:

@@ -197,6 +197,7 @@ jobs = sa.Table(
     sa.Column("errors", sa.JSON, nullable=False),
     sa.Column("parameters", sa.JSON, nullable=False),
     sa.Column("properties", sa.JSON, nullable=False),
+    sa.Column("report", sa.JSON(none_as_null=True)),
 )
 sa.Index(
     "uq_jobs_active",

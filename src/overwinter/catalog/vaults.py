@@ -48,6 +48,12 @@ def every(tx: Transaction) -> list[Vault]:
     return [_value(row) for row in tx.execute(sa.select(vaults).order_by(vaults.c.name)).mappings()]
 
 
+def set_key(tx: Transaction, vault_id: UUID, kind: KeyKind, reference: str) -> Vault:
+    """Note another secret that opens the vault, and give the vault as it is now."""
+    tx.execute(vaults.update().where(vaults.c.id == vault_id).values(key_kind=kind, key_reference=reference))
+    return get_by_id(tx, vault_id)
+
+
 def delete(tx: Transaction, vault_id: UUID) -> None:
     """Remove an empty vault with its policies and job history."""
     jobs_of_vault = sa.select(tables.jobs.c.id).where(tables.jobs.c.vault_id == vault_id)

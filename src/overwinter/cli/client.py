@@ -1,23 +1,18 @@
 """What the commands ask of the service: a thin typed client that speaks ARM and answers in views."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
-
+from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
 from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
+from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, PolicyView, VaultView
-from overwinter.model.errors import DatasourceNotPresent, NotFound, ServiceUnreachable
-from overwinter.model.names import DEFAULT_RESOURCE_GROUP, LOCATION
+from overwinter.model.errors import DatasourceNotPresent, NotFound
+from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 
 _RECOVERY_SERVICES = "/providers/Microsoft.RecoveryServices/vaults"
 _COMPUTE = "/providers/Microsoft.Compute/virtualMachines"
-
-View = TypeVar("View")
-Parts = ParamSpec("Parts")
 
 
 class AmbiguousVault(Exception):
@@ -25,11 +20,12 @@ class AmbiguousVault(Exception):
 
 
 class Client:
-    """One service, as the commands see it."""
+    """One service, as the commands see it; ``vault_work`` is for whole vaults."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._group = f"{connection.subscription}/resourceGroups/{DEFAULT_RESOURCE_GROUP}"
+        self.vault_work = VaultWork(connection)
 
     # --- machines
 
@@ -37,16 +33,16 @@ class Client:
         """All VMs of the host, with the vault each is protected in."""
         vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
         rows = self._connection.rows(f"{self._connection.subscription}{_COMPUTE}")
-        return [_read(MachineView.read, row, vaults.get(row["name"])) for row in rows]
+        return [read_view(MachineView.read, row, vaults.get(row["name"])) for row in rows]
 
     def machine(self, name: str) -> MachineView:
         """One VM, its guest agent asked."""
         vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
         arm = self._connection.get(self._machine_path(name), **{"$expand": "instanceView"})
-        return _read(MachineView.read, arm, vaults.get(arm["name"]))
+        return read_view(MachineView.read, arm, vaults.get(arm["name"]))
 
     def _machine_path(self, name: str) -> str:
-        _refuse_slash("virtual machine", name)
+        refuse_slash("virtual machine", name)
         return f"{self._group}{_COMPUTE}/{name}"
 
     # --- vaults and policies
@@ -54,7 +50,7 @@ class Client:
     def vaults(self) -> list[VaultView]:
         """All vaults."""
         rows = self._connection.rows(f"{self._connection.subscription}{_RECOVERY_SERVICES}")
-        return [_read(VaultView.read, row) for row in rows]
+        return [read_view(VaultView.read, row) for row in rows]
 
     def vault(self, name: str) -> VaultView:
         """One vault; NotFound."""
@@ -63,39 +59,29 @@ class Client:
             raise NotFound(f"There is no vault {name!r}.")
         return found[0]
 
-    def create_vault(self, name: str) -> VaultView:
-        """Make a vault; an existing one stays as it is."""
-        _refuse_slash("vault", name)
-        answer = self._connection.put(f"{self._group}{_RECOVERY_SERVICES}/{name}", {"location": LOCATION})
-        return _read(VaultView.read, answer.json())
-
-    def delete_vault(self, vault: VaultView) -> None:
-        """Remove an empty vault."""
-        self._connection.delete(vault.address)
-
     def policies(self, vault: VaultView) -> list[PolicyView]:
         """All policies of a vault."""
         rows = self._connection.rows(f"{vault.address}/backupPolicies")
-        return [_read(PolicyView.read, row) for row in rows]
+        return [read_view(PolicyView.read, row) for row in rows]
 
     def policy(self, vault: VaultView, name: str) -> PolicyView:
         """One policy."""
-        _refuse_slash("policy", name)
+        refuse_slash("policy", name)
         arm = self._connection.get(f"{vault.address}/backupPolicies/{name}")
-        return _read(PolicyView.read, arm)
+        return read_view(PolicyView.read, arm)
 
     def put_policy(self, vault: VaultView, name: str, properties: dict[str, object]) -> PolicyView:
         """Make or change a policy; ``properties`` are ARM's."""
-        _refuse_slash("policy", name)
+        refuse_slash("policy", name)
         answer = self._connection.put(f"{vault.address}/backupPolicies/{name}", {"properties": properties})
-        return _read(PolicyView.read, answer.json())
+        return read_view(PolicyView.read, answer.json())
 
     # --- protection
 
     def items(self, vault: VaultView) -> list[ItemView]:
         """The protected items of a vault."""
         rows = self._connection.rows(f"{vault.address}/backupProtectedItems")
-        return [_read(ItemView.read, row) for row in rows]
+        return [read_view(ItemView.read, row) for row in rows]
 
     def item(self, vm: str, vault_name: str | None) -> ItemView:
         """The item of a VM: in the vault named, or in the only one that has it.
@@ -119,7 +105,7 @@ class Client:
 
     def protect(self, vault: VaultView, vm: str, policy: str) -> JobView:
         """Bind a VM to a policy."""
-        _refuse_slash("policy", policy)
+        refuse_slash("policy", policy)
         machine = self._connection.get(self._machine_path(vm))
         name = f"iaasvmcontainerv2;{DEFAULT_RESOURCE_GROUP};{str(machine['name']).lower()}"
         container = f"{vault.address}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
@@ -130,14 +116,18 @@ class Client:
                 "sourceResourceId": machine["id"],
             }
         }
-        return self._started(
-            vault.address, self._connection.put(f"{container}/protectedItems/VM;{name}", body)
+        return started(
+            self._connection,
+            vault.address,
+            self._connection.put(f"{container}/protectedItems/VM;{name}", body),
         )
 
     def unprotect(self, item: ItemView, *, delete_data: bool) -> JobView:
         """Stop protection; keep the data or delete it."""
         if delete_data:
-            return self._started(_vault_address(item.address), self._connection.delete(item.address))
+            return started(
+                self._connection, vault_address(item.address), self._connection.delete(item.address)
+            )
         body = {
             "properties": {
                 "protectedItemType": "Microsoft.Compute/virtualMachines",
@@ -145,7 +135,9 @@ class Client:
                 "protectionState": "ProtectionStopped",
             }
         }
-        return self._started(_vault_address(item.address), self._connection.put(item.address, body))
+        return started(
+            self._connection, vault_address(item.address), self._connection.put(item.address, body)
+        )
 
     # --- backup and restore
 
@@ -153,16 +145,16 @@ class Client:
         """Start a backup."""
         body: Arm = {"properties": {"objectType": "IaasVMBackupRequest"}}
         answer = self._connection.post(f"{item.address}/backup", body)
-        return self._started(_vault_address(item.address), answer)
+        return started(self._connection, vault_address(item.address), answer)
 
     def points(self, item: ItemView) -> list[PointView]:
         """The recovery points of an item, newest first."""
         rows = self._connection.rows(f"{item.address}/recoveryPoints")
-        return [_read(PointView.read, row, item) for row in rows]
+        return [read_view(PointView.read, row, item) for row in rows]
 
     def restore_as_vm(self, point: PointView, name: str, directory: Path | None, *, start: bool) -> JobView:
         """Restore a point as a new VM."""
-        _refuse_slash("virtual machine", name)
+        refuse_slash("virtual machine", name)
         extension = {"targetDirectory": None if directory is None else str(directory), "start": start}
         return self._restore(point, "AlternateLocation", extension, self._machine_path(name))
 
@@ -183,7 +175,7 @@ class Client:
             }
         }
         answer = self._connection.post(f"{point.address}/restore", body)
-        return self._started(_vault_address(point.address), answer)
+        return started(self._connection, vault_address(point.address), answer)
 
     # --- jobs
 
@@ -192,15 +184,15 @@ class Client:
         rows = [
             row for vault in self.vaults() for row in self._connection.rows(f"{vault.address}/backupJobs")
         ]
-        jobs = [_read(JobView.read, row) for row in rows]
+        jobs = [read_view(JobView.read, row) for row in rows]
         return sorted(jobs, key=lambda job: job.started, reverse=True)
 
     def job(self, job_id: str) -> JobView:
         """The job of that id, whatever vault it is in; NotFound."""
-        _refuse_slash("job", job_id)
+        refuse_slash("job", job_id)
         for vault in self.vaults():
             try:
-                return _read(JobView.read, self._connection.get(f"{vault.address}/backupJobs/{job_id}"))
+                return read_view(JobView.read, self._connection.get(f"{vault.address}/backupJobs/{job_id}"))
             except Failure as failure:
                 if failure.code != NotFound.code:
                     raise
@@ -209,37 +201,9 @@ class Client:
     def refresh(self, job: JobView) -> JobView:
         """How the job is now."""
         arm = self._connection.get(job.address)
-        return _read(JobView.read, arm)
+        return read_view(JobView.read, arm)
 
     def cancel(self, job: JobView) -> JobView:
         """Ask a job to stop."""
         self._connection.post(f"{job.address}/cancel", {})
         return self.refresh(job)
-
-    def _started(self, vault_address: str, answer: httpx.Response) -> JobView:
-        """The job that an accepted request started: its operation names it."""
-        link = answer.headers.get("Azure-AsyncOperation", "")
-        operation_id = urlsplit(link).path.rsplit("/", 1)[-1]
-        operation = self._connection.get(f"{vault_address}/backupOperations/{operation_id}")
-        job_id = _read(lambda: str(operation["properties"]["jobId"]))
-        return _read(JobView.read, self._connection.get(f"{vault_address}/backupJobs/{job_id}"))
-
-
-def _vault_address(address: str) -> str:
-    return "/".join(address.split("/")[:9])
-
-
-def _refuse_slash(what: str, name: str) -> None:
-    """A name becomes one segment of an address; one that cannot be a segment names nothing."""
-    if not name or "/" in name or name in (".", ".."):
-        raise NotFound(f"There is no {what} {name!r}.")
-
-
-def _read(view: Callable[Parts, View], *parts: Parts.args, **named: Parts.kwargs) -> View:
-    """Make a view; raises ServiceUnreachable when an answer is not what this client knows."""
-    try:
-        return view(*parts, **named)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ServiceUnreachable(
-            f"The service's answer cannot be read ({error!r}): it is of another version than this command."
-        ) from None

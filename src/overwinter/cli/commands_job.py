@@ -6,6 +6,7 @@ import typer
 
 from overwinter.cli.output import Output, facts, size, table
 from overwinter.cli.session import AsJson, Directory, finish, session, summary
+from overwinter.cli.vault_reports import findings
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: what runs, what ran, how it ended.")
@@ -49,6 +50,7 @@ def show_job(job_id: JobId, directory: Directory = DEFAULT_DIRECTORY, as_json: A
         table("TASK", "STATUS", "STARTED", "ENDED", "DATA", rows=tasks),
         "",
         *summary(job),
+        *findings(job),
     )
 
 

@@ -17,6 +17,9 @@ API_VERSION = "2026-10-01"
 #: Seconds for one request; the service answers at once, or after asking a guest.
 _TIMEOUT = httpx.Timeout(60, connect=5)
 
+#: Seconds for what the service has to work out first.
+_LONG_TIMEOUT = httpx.Timeout(3600, connect=5)
+
 Arm = dict[str, Any]
 
 
@@ -34,6 +37,10 @@ class Connection:
     def get(self, path: str, **query: str) -> Arm:
         """The resource at a path."""
         return _document(self._send("GET", path, query=query))
+
+    def get_slowly(self, path: str) -> Arm:
+        """The resource at a path, which the service may need long for."""
+        return _document(self._send("GET", path, timeout=_LONG_TIMEOUT))
 
     def rows(self, path: str) -> Iterator[Arm]:
         """All rows of a list, page after page."""
@@ -56,14 +63,19 @@ class Connection:
         return self._send("DELETE", path)
 
     def _send(
-        self, method: str, path: str | httpx.URL, body: Arm | None = None, query: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str | httpx.URL,
+        body: Arm | None = None,
+        query: dict[str, str] | None = None,
+        timeout: httpx.Timeout = _TIMEOUT,
     ) -> httpx.Response:
         try:
             if isinstance(path, str):
                 path = httpx.URL(quote(path, safe="/;")).copy_merge_params(
                     {"api-version": API_VERSION, **(query or {})}
                 )
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, path, json=body, timeout=timeout)
         except UnicodeEncodeError:
             raise RequestError("A name or path on the command line is not valid text.") from None
         except httpx.ConnectError as error:
@@ -93,9 +105,7 @@ def connect(state: StateDirectory) -> Iterator[Connection]:
         ) from None
     headers = {"Authorization": f"Bearer {token}", "User-Agent": "overwinter"}
     # Proxies of the environment are not meant for a service on this host.
-    with httpx.Client(
-        base_url=info.endpoint, verify=trust, headers=headers, timeout=_TIMEOUT, trust_env=False
-    ) as http:
+    with httpx.Client(base_url=info.endpoint, verify=trust, headers=headers, trust_env=False) as http:
         yield Connection(http, f"/subscriptions/{info.subscription_id}")
 
 

@@ -13,6 +13,7 @@ from overwinter.cli.connection import connect
 from overwinter.cli.failure import Failure
 from overwinter.cli.output import Output, advice, length, size
 from overwinter.cli.progress import follow
+from overwinter.cli.vault_reports import findings
 from overwinter.cli.views import JobView
 from overwinter.model.errors import OverwinterError
 
@@ -53,7 +54,7 @@ def finish(client: Client, job: JobView, output: Output, *, wait: bool) -> None:
     except KeyboardInterrupt:
         output.hint(f"The job goes on. Look at it: overwinter job show {job.id}")
         raise
-    output.show(job, *summary(job))
+    output.show(job, *summary(job), *findings(job))
     if not job.is_success:
         raise typer.Exit(1)
 

@@ -122,7 +122,7 @@ class VaultView:
     resource_group: str
     url: str
     key_kind: str
-    key_file: str
+    key: str
     created: datetime
 
     @classmethod
@@ -135,9 +135,25 @@ class VaultView:
             resource_group=arm["id"].split("/")[4],
             url=own["url"],
             key_kind=own["keyKind"],
-            key_file=own["keyFile"],
+            key=own["keyReference"],
             created=sure_moment(own["created"]),
         )
+
+
+@dataclass(frozen=True)
+class AttachedView:
+    """A vault that was attached: what of it was new, and what of it could not be read."""
+
+    vault: VaultView
+    new_points: int
+    new_vms: int
+    problems: tuple[str, ...]
+
+    @classmethod
+    def read(cls, arm: Arm) -> Self:
+        """From the answer to attaching."""
+        new = arm["overwinter"]["takenIn"]
+        return cls(VaultView.read(arm), new["points"], new["vms"], tuple(new["problems"]))
 
 
 @dataclass(frozen=True)
@@ -260,7 +276,7 @@ class ProblemView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job. ``properties`` holds what the job tells about its result."""
+    """A job. ``properties`` and ``report`` tell of its result; lists of jobs lack the report."""
 
     address: str
     id: str
@@ -274,6 +290,7 @@ class JobView:
     errors: tuple[ProblemView, ...]
     parameters: dict[str, object]
     properties: dict[str, object]
+    report: Arm | None = None
 
     @property
     def is_final(self) -> bool:
@@ -305,6 +322,7 @@ class JobView:
             ),
             parameters=known["overwinter"]["parameters"],
             properties=known["overwinter"]["properties"],
+            report=known["overwinter"].get("report"),
         )
 
 

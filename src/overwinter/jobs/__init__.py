@@ -1,4 +1,4 @@
-"""Durable workflows: backup, restore, protect, unprotect. The only room that ties the others together.
+"""Durable workflows: back up, restore, protect, look after vaults. Only this room ties the others together.
 
 Which file answers which question:
 
@@ -8,6 +8,8 @@ Which file answers which question:
   and ``transferred``, what was done), ``prune``: the parts of a backup
 - ``restore`` (with ``restored_disk``): a recovery point becomes disks or a VM again
 - ``protection``: a VM enters and leaves protection
+- ``vault_admin``: what a caller may ask of whole vaults; ``vault_work``: the jobs on them; ``reports``: what
+  they found; ``vault_points``: the catalog follows what a vault holds
 - ``reconcile``: what a crash left behind is put right at start
 - ``runtime``, ``progress``, ``vault_stores``, ``start``: what all of them stand on
 - ``faults``: places at which tests let the service die

@@ -2,7 +2,7 @@
 
 A workflow's id is its job's id. Its steps are recorded by DBOS as they end, so a workflow that was cut off
 runs again from the step it was in; every step is written to be run twice. One queue per host, partitioned by
-VM with one workflow at a time: jobs of one VM never overlap.
+VM with one workflow at a time: jobs of one VM never overlap, nor do those on one vault as a whole.
 
 A job always ends: expected errors become its code, unexpected ones ``BackUpOperationFailed`` with the
 traceback in the log.
@@ -18,7 +18,7 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, Se
 
 from overwinter.catalog import items, points
 from overwinter.catalog import jobs as job_table
-from overwinter.jobs import preflight, protection, prune, restore, snapshot, transfer
+from overwinter.jobs import preflight, protection, prune, restore, snapshot, transfer, vault_work
 from overwinter.jobs.faults import place
 from overwinter.jobs.preflight import Prepared
 from overwinter.jobs.progress import TaskReporter
@@ -82,6 +82,7 @@ class JobEngine(DBOSConfiguredInstance):
             JobOperation.CONFIGURE_BACKUP: self.configure_backup,
             JobOperation.DISABLE_BACKUP: self.stop_protection,
             JobOperation.DELETE_BACKUP_DATA: self.delete_backup_data,
+            **dict.fromkeys(vault_work.TASKS, self.work_on_vault),
         }
 
     def launch(self) -> None:
@@ -156,6 +157,14 @@ class JobEngine(DBOSConfiguredInstance):
             self.delete_data(job_id)
         self.finish(job_id, outcome)
 
+    @DBOS.workflow()
+    def work_on_vault(self, job_id: str) -> None:
+        """Verify, repair, copy, free space: one step, as the vault itself knows how far it got."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.vault_work(job_id)
+        self.finish(job_id, outcome)
+
     # --- steps --------------------------------------------------------------------------------------------
 
     @DBOS.step()
@@ -214,6 +223,11 @@ class JobEngine(DBOSConfiguredInstance):
     def delete_data(self, job_id: str) -> None:
         """See ``protection``."""
         protection.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    def vault_work(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``vault_work``."""
+        return vault_work.run(self._runtime, UUID(job_id))
 
     @DBOS.step()
     def finish(self, job_id: str, outcome: _Outcome) -> None:

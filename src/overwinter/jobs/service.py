@@ -18,6 +18,7 @@ from overwinter.jobs import restore
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model import names
 from overwinter.model.errors import (
     AlreadyExists,
@@ -26,7 +27,6 @@ from overwinter.model.errors import (
     NotFound,
     OverwinterError,
     RequestError,
-    VaultNotEmpty,
 )
 from overwinter.model.guest import GuestView
 from overwinter.model.job import (
@@ -40,13 +40,9 @@ from overwinter.model.job import (
     Task,
 )
 from overwinter.model.point import PointDisk, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, default_policies
-from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
+from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy
+from overwinter.model.protection import ProtectedItem, ProtectionState, Vault
 from overwinter.model.vm import VirtualMachine
-from overwinter.vault import KeySource, create_vault
-
-#: Vault names as the reference articles allow them: 2–50 characters, a letter first.
-_VAULT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,49}")
 
 _TASKS: dict[JobOperation, tuple[str, ...]] = {
     JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
@@ -55,11 +51,12 @@ _TASKS: dict[JobOperation, tuple[str, ...]] = {
 
 
 class Service:
-    """The face of the jobs room. Safe to call from many threads."""
+    """The face of the jobs room; ``vaults`` is its part for whole vaults. Safe to call from many threads."""
 
     def __init__(self, runtime: Runtime, engine: JobEngine, subscription_id: str) -> None:
         self._runtime = runtime
         self._engine = engine
+        self.vaults = VaultAdmin(runtime, engine)
         self.subscription_id = UUID(subscription_id)
         self.location = names.LOCATION
 
@@ -91,67 +88,7 @@ class Service:
             message="Guest Agent is running",
         )
 
-    # --- vaults and policies ------------------------------------------------------------------------------
-
-    def vaults(self) -> list[Vault]:
-        """All vaults."""
-        with self._runtime.catalog.transaction() as tx:
-            return vaults.every(tx)
-
-    def vault(self, name: str) -> Vault:
-        """One vault by name. Raises NotFound."""
-        with self._runtime.catalog.transaction() as tx:
-            return vaults.get(tx, name)
-
-    def create_vault(self, name: str, resource_group: str) -> Vault:
-        """Make a vault with a new key file, or return the one of that name. Raises RequestError."""
-        if not _VAULT_NAME.fullmatch(name):
-            raise RequestError(
-                f"{name!r} is no name for a vault: 2 to 50 letters, digits and hyphens, a letter first."
-            )
-        with self._runtime.catalog.transaction() as tx:
-            found = vaults.find(tx, name)
-        if found is not None:
-            return found
-        directory = self._runtime.settings.directory
-        vault_id = uuid4()
-        for part in ("keys", "vaults"):
-            (directory / part).mkdir(mode=0o700, exist_ok=True)
-        key_file = directory / "keys" / f"{name.lower()}-{vault_id.hex[:8]}.key"
-        vault = Vault(
-            id=vault_id,
-            name=name,
-            resource_group=resource_group,
-            location=names.LOCATION,
-            url=(directory / "vaults" / f"{name.lower()}-{vault_id.hex[:8]}").as_uri(),
-            key_kind=KeyKind.KEY_FILE,
-            key_reference=str(key_file),
-            created=self._runtime.clock(),
-        )
-        key = KeySource.new_key_file(key_file)
-        create_vault(vault.url, key, vault_id=vault_id, created=vault.created).close()
-        with self._runtime.catalog.transaction() as tx:
-            vaults.insert(tx, vault)
-            for policy in default_policies(vault_id, uuid4):
-                policies.put(tx, policy)
-        return vault
-
-    def delete_vault(self, name: str) -> None:
-        """Remove an empty vault from the catalog; its (empty) store and its key stay on disk.
-
-        Raises VaultNotEmpty, NotFound.
-        """
-        with self._runtime.catalog.transaction() as tx:
-            vault = vaults.get(tx, name)
-            held = items.every(tx, vault.id)
-            if held:
-                raise VaultNotEmpty(
-                    f"Vault {vault.name} cannot be deleted as there are existing resources within the vault: "
-                    f"{', '.join(item.vm_name for item in held)}. Delete their backup data first: "
-                    "overwinter unprotect VM --delete-data"
-                )
-            vaults.delete(tx, vault.id)
-        self._runtime.vaults.forget(vault)
+    # --- policies -----------------------------------------------------------------------------------------
 
     def policies(self, vault: Vault) -> list[Policy]:
         """The policies of a vault."""

@@ -46,7 +46,7 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> It
         settings=settings,
         catalog=Catalog(settings.catalog_url),
         hypervisor=Hypervisor(settings.hypervisor),
-        vaults=VaultStores(),
+        vaults=VaultStores(settings.directory / "cache"),
         clock=clock,
     )
     try:

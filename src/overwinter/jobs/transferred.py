@@ -32,8 +32,13 @@ class Transferred:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Transferred":
-        """The reverse of ``to_properties``; the manifest is authenticated, so its form is what we wrote."""
-        document = manifest.properties[_KEY]
+        """The reverse of ``to_properties``; the manifest is authenticated, so its form is what we wrote.
+
+        A manifest that no transfer wrote tells nothing: no layers, no bytes.
+        """
+        document = manifest.properties.get(_KEY)
+        if document is None:
+            return cls({}, 0, 0, incremental=False)
         assert isinstance(document, dict)
         return cls(
             layers={

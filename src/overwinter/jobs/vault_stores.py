@@ -1,17 +1,26 @@
 """The vault stores a service has open, one per vault, shared by all its jobs."""
 
+import shutil
 import threading
 from pathlib import Path
 from uuid import UUID
 
-from overwinter.model.protection import KeyKind, Vault
-from overwinter.vault import KeySource, VaultStore, open_vault
+from overwinter.model.protection import Vault
+from overwinter.vault import ReadCache, VaultStore, key_at, open_vault
+
+#: Local disk for what is read of vaults behind a network: at most so many bytes, and this part of the disk.
+CACHE_BYTES = 4 << 30
+CACHE_PART = 1 / 10
 
 
 class VaultStores:
-    """Opens a vault on first use and keeps it open; safe to use from many threads."""
+    """Opens a vault on first use and keeps it open; safe to use from many threads.
 
-    def __init__(self) -> None:
+    ``cache`` is the directory of the read cache for vaults in object stores.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
         self._lock = threading.Lock()
         self._open: dict[UUID, VaultStore] = {}
 
@@ -20,13 +29,22 @@ class VaultStores:
         with self._lock:
             store = self._open.get(vault.id)
             if store is None:
-                store = self._open[vault.id] = open_vault(vault.url, key_of(vault))
+                store = self._open[vault.id] = self.open_new(vault.url, vault.key_reference)
             return store
 
-    def forget(self, vault: Vault) -> None:
+    def open_new(self, url: str, key_reference: str) -> VaultStore:
+        """A store of its own of any vault, for the caller to close."""
+        return open_vault(url, key_at(key_reference), self._read_cache())
+
+    def _read_cache(self) -> ReadCache:
+        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        room = int(shutil.disk_usage(self._cache).total * CACHE_PART)
+        return ReadCache(self._cache, min(CACHE_BYTES, room))
+
+    def forget(self, vault_id: UUID) -> None:
         """Close a vault's store if it is open."""
         with self._lock:
-            store = self._open.pop(vault.id, None)
+            store = self._open.pop(vault_id, None)
         if store is not None:
             store.close()
 
@@ -36,11 +54,3 @@ class VaultStores:
             stores, self._open = list(self._open.values()), {}
         for store in stores:
             store.close()
-
-
-def key_of(vault: Vault) -> KeySource:
-    """The secret that opens a vault, read from where the catalog says it lies."""
-    path = Path(vault.key_reference)
-    if vault.key_kind is KeyKind.PASSPHRASE:
-        return KeySource.from_passphrase(path.read_text().strip())
-    return KeySource.from_key_file(path)

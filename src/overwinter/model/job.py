@@ -9,16 +9,24 @@ TAKE_SNAPSHOT = "Take Snapshot"
 TRANSFER_DATA = "Transfer data to vault"
 RESTORE_DISKS = "Restore disks"
 CREATE_VM = "Create virtual machine"
+VERIFY_VAULT = "Verify vault"
+REPAIR_VAULT = "Repair vault"
+COPY_POINTS = "Copy recovery points"
+FREE_SPACE = "Free space in vault"
 
 
 class JobOperation(StrEnum):
-    """What a job does, in the words of the ARM API."""
+    """What a job does, in the words of the ARM API; the last four, on a whole vault, are ours."""
 
     CONFIGURE_BACKUP = "ConfigureBackup"
     BACKUP = "Backup"
     RESTORE = "Restore"
     DISABLE_BACKUP = "DisableBackup"
     DELETE_BACKUP_DATA = "DeleteBackupData"
+    VERIFY = "Verify"
+    REPAIR = "Repair"
+    COPY = "Copy"
+    CLEAN_UP = "CleanUp"
 
 
 class JobStatus(StrEnum):
@@ -80,7 +88,9 @@ class Job:
     """One job.
 
     ``parameters`` is what was asked, ``properties`` what people are shown (size, consistency, target …);
-    both hold strings, numbers, booleans and nulls only. ``item_id`` is null for jobs that belong to no item.
+    both hold strings, numbers, booleans and nulls only. ``report`` is a JSON document of what was found,
+    where a job exists to find something out. ``item_id`` is null for jobs on a whole vault: ``vm_uuid`` and
+    ``vm_name`` are the vault's then.
     """
 
     id: UUID
@@ -96,3 +106,4 @@ class Job:
     errors: tuple[JobError, ...] = ()
     parameters: dict[str, object] = field(default_factory=dict)
     properties: dict[str, object] = field(default_factory=dict)
+    report: dict[str, object] | None = None

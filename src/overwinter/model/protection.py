@@ -28,7 +28,7 @@ class Vault:
     """A Recovery Services vault: a named store in a resource group.
 
     ``url`` says where the vault-tier data lie (``file:///…``); ``key_reference`` where the service finds the
-    secret that opens it: a path, never the secret itself.
+    secret that opens it, never the secret itself (forms: ``vault/keys/reference.py``).
     """
 
     id: UUID

@@ -11,19 +11,22 @@ from overwinter.vault.keys import (
     Wrap,
     add_wrap,
     change_wrap,
+    key_at,
     new_recovery_key,
     pin_from_file,
     pin_from_terminal,
     remove_wrap,
+    with_absolute_path,
     wraps,
 )
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.plan import bytes_to_read
 from overwinter.vault.rebuild import rebuild_index
-from overwinter.vault.repair import LostPoint, RepairReport, repair
+from overwinter.vault.repair import LostPoint, RepairReport, repair, vault_at
 from overwinter.vault.report import Damage, DamagedDisk, VerifyReport
 from overwinter.vault.session import Session, SessionStats
 from overwinter.vault.stats import VaultStats
+from overwinter.vault.storage import ReadCache, free_bytes, open_storage
 from overwinter.vault.store import VaultStore, create_vault, open_vault
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "LostPoint",
     "Manifest",
     "ManifestDisk",
+    "ReadCache",
     "RepairReport",
     "Session",
     "SessionStats",
@@ -51,12 +55,17 @@ __all__ = [
     "change_wrap",
     "copy_points",
     "create_vault",
+    "free_bytes",
+    "key_at",
     "new_recovery_key",
+    "open_storage",
     "open_vault",
     "pin_from_file",
     "pin_from_terminal",
     "rebuild_index",
     "remove_wrap",
     "repair",
+    "vault_at",
+    "with_absolute_path",
     "wraps",
 ]

@@ -45,6 +45,22 @@ def each_manifest(blobs: BlobStore) -> Iterator[tuple[str, Manifest]]:
                 yield stored.name, manifest
 
 
+def readable(blobs: BlobStore) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """Manifests by their objects' names, and why others cannot be read."""
+    found, unreadable = {}, {}
+    for stored in blobs.storage.list(MANIFESTS):
+        try:
+            manifest = _read(blobs, stored.name)
+        except VaultObjectMissing:  # removed since the listing
+            continue
+        except VaultDataCorrupt as error:
+            unreadable[stored.name] = error.message
+            continue
+        if manifest is not None:
+            found[stored.name] = manifest
+    return found, unreadable
+
+
 def find(blobs: BlobStore, point_id: str) -> tuple[str, Manifest]:
     """A recovery point's object and manifest. Raises ``NotFound``."""
     for attempt in count():

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMissing
 from overwinter.vault import control, points
@@ -93,10 +94,22 @@ def repair_on(
     timing: Timing = DEFAULT_TIMING,
 ) -> RepairReport:
     """``repair`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
+    blobs = _opened_for_repair(storage, url, key, random)
+    return Repair(blobs, presence or Presence.here(), timing).run(now, remove_lost)
+
+
+def vault_at(url: str, key: KeySource) -> UUID:
+    """Id of the vault at ``url``, also of one that is too damaged to be opened.
+
+    Raises ``VaultKeyWrong``, ``VaultError`` when there is no vault, ``VaultDataCorrupt`` as ``repair``.
+    """
+    return _opened_for_repair(open_storage(url), url, key, os.urandom).keys.vault_id
+
+
+def _opened_for_repair(storage: Storage, url: str, key: KeySource, random: Random) -> BlobStore:
     if not storage.list("keys/"):
         raise VaultError(f"There is no vault at {url}, or its keys are gone: nothing can be read without.")
-    blobs = _with_its_keys(storage, unlock_without_config(storage, key), random)
-    return Repair(blobs, presence or Presence.here(), timing).run(now, remove_lost)
+    return _with_its_keys(storage, unlock_without_config(storage, key), random)
 
 
 def _with_its_keys(storage: Storage, candidates: list[VaultKeys], random: Random) -> BlobStore:

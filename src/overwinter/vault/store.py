@@ -60,6 +60,13 @@ class VaultStore:
         found = [manifest for name, manifest in points.each_manifest(self._blobs) if name not in deleted]
         return sorted(found, key=lambda manifest: (manifest.created, manifest.point_id))
 
+    def readable_manifests(self) -> tuple[list[Manifest], list[str]]:
+        """As ``manifests``, but damaged ones do not hide the others: it is said what is wrong with them."""
+        deleted = points.deletions(self._blobs)
+        found, unreadable = points.readable(self._blobs)
+        kept = [manifest for name, manifest in found.items() if name not in deleted]
+        return sorted(kept, key=lambda each: (each.created, each.point_id)), sorted(unreadable.values())
+
     def deleted_points(self) -> list[DeletedPoint]:
         """Every deleted recovery point that can still be had back, oldest first."""
         deleted = points.deletions(self._blobs)
@@ -93,6 +100,10 @@ class VaultStore:
         Raises ``NotFound``.
         """
         points.lock(self._blobs, point_id, until)
+
+    def packed_bytes(self) -> int:
+        """Bytes of all packs: what a verification of everything reads at most."""
+        return sum(stored.size for stored in self._blobs.storage.list("packs/"))
 
     def collect(self, *, now: datetime, bytes_per_second: int = 0) -> CollectStats:
         """Remove what no recovery point needs, and points whose days after deletion are over.

@@ -2,7 +2,7 @@
 
 Which file answers which question:
 
-- ``source``: what a caller gives to open a vault
+- ``source``: what a caller gives to open a vault; ``reference``: where it lies, in a line of text
 - ``keyring``: what lies under ``keys/``, and opening the vault with it; ``change``: adding and removing
 - ``wrap``: the bytes of one wrap; ``secret``: what a kind of secret must be able to do
 - ``passphrase``, ``random_key``, ``token``: the kinds
@@ -20,6 +20,7 @@ from overwinter.vault.keys.keyring import (
 )
 from overwinter.vault.keys.pin import pin_from_file, pin_from_terminal
 from overwinter.vault.keys.recovery import new_recovery_key
+from overwinter.vault.keys.reference import key_at, with_absolute_path
 from overwinter.vault.keys.source import KeySource
 from overwinter.vault.keys.wrap import Argon2id, TokenKey, Wrap
 
@@ -33,12 +34,14 @@ __all__ = [
     "change_wrap",
     "check_key_object",
     "first_wrap",
+    "key_at",
     "new_recovery_key",
     "pin_from_file",
     "pin_from_terminal",
     "remove_wrap",
     "unlock",
     "unlock_without_config",
+    "with_absolute_path",
     "wrap_name",
     "wraps",
 ]

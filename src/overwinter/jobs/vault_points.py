@@ -1,0 +1,133 @@
+"""What a vault holds and what the catalog says it holds, made equal again.
+
+A vault can be read without the catalog; the catalog shows what is there and remembers what is not in a vault.
+So after a vault was attached, copied into or repaired, the catalog follows the vault, never the other way.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
+
+from overwinter.catalog import items, points, policies
+from overwinter.catalog.database import Transaction
+from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.transferred import Transferred
+from overwinter.model import names
+from overwinter.model.errors import NotFound, VaultDataCorrupt
+from overwinter.model.job import JobError
+from overwinter.model.point import RecoveryPoint
+from overwinter.model.policy import DEFAULT_POLICY
+from overwinter.model.protection import ProtectedItem, ProtectionState, Vault
+from overwinter.vault import Manifest, VaultStore
+
+#: Two at once would both add what both lack.
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """How many recovery points, of how many VMs, the catalog did not know; and what could not be taken in."""
+
+    points: int = 0
+    vms: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def take_in(runtime: Runtime, vault: Vault, store: VaultStore) -> TakenIn:
+    """Enter every recovery point of a vault that the catalog lacks. Nothing known is changed.
+
+    A VM that the catalog does not have in this vault becomes an item whose protection is stopped: its points
+    can be restored, and backups start when somebody protects it.
+    """
+    manifests, problems = store.readable_manifests()
+    with _one_at_a_time, runtime.catalog.transaction() as tx:
+        known = _known(tx, vault)
+        new = [manifest for manifest in manifests if manifest.point_id not in known]
+        for manifest in new:
+            _enter(tx, runtime, vault, manifest)
+    return TakenIn(len(new), len({manifest.vm_uuid for manifest in new}), tuple(problems))
+
+
+def withdraw_gone(runtime: Runtime, vault: Vault, store: VaultStore) -> tuple[JobError, ...]:
+    """No longer offer recovery points that the vault does not have any more; tells of each, and of damaged.
+
+    One that is still in the snapshot tier stays with that.
+    """
+    with runtime.catalog.transaction() as tx:
+        known = [
+            (item, point)
+            for item in items.every(tx, vault.id)
+            for point in points.recovery_points_of(tx, item.id)
+        ]
+    problems = []
+    for item, point in known:
+        if point.manifest is None:
+            continue
+        which = f"Recovery point {point.id} of {item.vm_name}, {point.created:%Y-%m-%d %H:%M} UTC,"
+        try:
+            store.manifest(point.manifest)
+        except NotFound:
+            _withdraw(runtime, point)
+            problems.append(JobError(NotFound.code, f"{which} is not in the vault any more."))
+        except VaultDataCorrupt as error:
+            problems.append(JobError(error.code, f"{which} cannot be restored: {error.message}"))
+    return tuple(problems)
+
+
+def _withdraw(runtime: Runtime, point: RecoveryPoint) -> None:
+    with runtime.catalog.transaction() as tx:
+        if point.restore_point is None:
+            points.delete_recovery_point(tx, point)
+        else:
+            points.put_recovery_point(tx, replace(point, manifest=None))
+
+
+def _known(tx: Transaction, vault: Vault) -> set[str]:
+    """Names in the vault of the points that the catalog has, or that a backup is about to enter."""
+    known = [point for item in items.every(tx, vault.id) for point in points.recovery_points_of(tx, item.id)]
+    return {str(point.manifest or point.restore_point) for point in known}
+
+
+def _items_of(tx: Transaction, vault: Vault, vm_uuid: UUID) -> list[ProtectedItem]:
+    return [item for item in items.of_machine(tx, vm_uuid) if item.vault_id == vault.id]
+
+
+def _enter(tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest) -> None:
+    existing = _items_of(tx, vault, manifest.vm_uuid)
+    item = existing[0] if existing else _new_item(tx, runtime, vault, manifest)
+    if item.last_recovery_point is None or item.last_recovery_point < manifest.created:
+        item = replace(item, last_recovery_point=manifest.created)
+    items.put(tx, item)
+    done = Transferred.of(manifest)
+    points.put_recovery_point(
+        tx,
+        RecoveryPoint(
+            id=points.free_recovery_point_id(tx, names.recovery_point_id(manifest.created)),
+            item_id=item.id,
+            created=manifest.created,
+            consistency=manifest.consistency,
+            expires=None,
+            restore_point=None,
+            manifest=manifest.point_id,
+            bytes_read=done.bytes_read,
+            bytes_stored=done.bytes_stored,
+            incremental=done.incremental,
+        ),
+    )
+
+
+def _new_item(tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest) -> ProtectedItem:
+    taken = {item.vm_name.casefold() for item in items.every(tx, vault.id)}
+    name = manifest.vm_name
+    if name.casefold() in taken:  # another VM of that name; items are addressed by name
+        name = f"{name}-{manifest.vm_uuid.hex[:8]}"
+    return ProtectedItem(
+        id=uuid4(),
+        vault_id=vault.id,
+        policy_id=policies.get(tx, vault.id, DEFAULT_POLICY).id,
+        vm_uuid=manifest.vm_uuid,
+        vm_name=name,
+        resource_group=names.DEFAULT_RESOURCE_GROUP,
+        state=ProtectionState.STOPPED,
+        created=runtime.clock(),
+    )
