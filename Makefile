@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault clean lock
 
 PYTHON := .venv/bin/python
 
@@ -40,6 +40,10 @@ bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JS
 bench-vault: ## measure the vault against its goals, at large sizes; prints one JSON document
 	@scripts/setup bench
 	@$(PYTHON) -m bench.vault
+
+torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1; SHORT=1: a little of it; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.torture_vault $(if $(SHORT),--short) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

@@ -54,6 +54,7 @@ class SimulatedDisk:
 
     def create(self, path: Path) -> int:
         """See ``FileOperations.create``."""
+        self._pause()
         directory = self._free_place(path)
         file = self._new_file(b"")
         self._do(Named(directory, path.name, file))
@@ -61,12 +62,14 @@ class SimulatedDisk:
 
     def write(self, descriptor: int, data: memoryview) -> int:
         """See ``FileOperations.write``."""
+        self._pause()
         taken = bytes(data[:_MOST_PER_WRITE])
         self._do(Written(descriptor, len(self._nodes.contents[descriptor]), taken))
         return len(taken)
 
     def sync(self, descriptor: int) -> None:
         """See ``FileOperations.sync``."""
+        self._pause()
         self._do(Synced(descriptor))
 
     def close(self, descriptor: int) -> None:
@@ -84,19 +87,23 @@ class SimulatedDisk:
 
     def link(self, source: Path, target: Path) -> None:
         """See ``FileOperations.link``."""
+        self._pause()
         self._do(Named(self._free_place(target), target.name, self._file(source)))
 
     def unlink(self, path: Path) -> None:
         """See ``FileOperations.unlink``."""
+        self._pause()
         self._file(path)
         self._do(Named(self._directory(path.parent), path.name, None))
 
     def make_directory(self, path: Path) -> None:
         """See ``FileOperations.make_directory``."""
+        self._pause()
         self._do(Named(self._free_place(path), path.name, self._new_directory()))
 
     def sync_directory(self, path: Path) -> None:
         """See ``FileOperations.sync_directory``."""
+        self._pause()
         self._do(DirectorySynced(self._directory(path)))
 
     def entries(self, path: Path) -> Sequence[DirectoryEntry]:
@@ -107,9 +114,12 @@ class SimulatedDisk:
             for name, node in found.items()
         ]
 
-    def _do(self, operation: Operation) -> None:
+    def _pause(self) -> None:
+        """Before an operation looks at anything: others may work on the disk here."""
         if self.interrupt is not None:
             self.interrupt(len(self.history))
+
+    def _do(self, operation: Operation) -> None:
         self._nodes.apply(operation)
         self.history.append(operation)
 

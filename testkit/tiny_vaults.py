@@ -4,13 +4,13 @@ Within ``in_order`` the store works in the caller's thread, with tiny packs, so 
 be tried, and the same seed gives the same calls of the storage in the same order.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from random import Random
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 from unittest.mock import patch
 from uuid import UUID
 
@@ -26,31 +26,47 @@ from overwinter.vault import (
     add_wrap,
     remove_wrap,
 )
+from overwinter.vault.announcements import Timing
 from overwinter.vault.keys import unlock
 from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.presence import Presence
-from overwinter.vault.repair import repair_on
-from overwinter.vault.storage import Storage
+from overwinter.vault.repair import RepairReport, repair_on
+from overwinter.vault.storage import Buffer, Storage
 from overwinter.vault.store import create_vault_on, open_vault_on
+from testkit import lockstep
 
 CHUNK = 4096
 VAULT_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0001")
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 VM_ID = UUID("5f0c2b5e-6c1e-4a5f-9a0e-0d6f6a3f0002")
 
 #: The disks of one recovery point.
 Disks = tuple[bytes, ...]
 
-#: Kept small: what a session fills before it writes, and how often it writes the index.
+#: Kept small: what a session fills before it writes, how often it writes the index, and parts of that.
 _SMALL = {
     "overwinter.vault.pack.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACK_SIZE": 12 * 1024,
     "overwinter.vault.packing.PACKS_PER_INDEX": 2,
-    "overwinter.vault.session._BATCH_BYTES": 8 * 1024,
+    "overwinter.vault.session._BATCH_BYTES": 3 * 4096,
     "overwinter.vault.collect._MOST_INDEX_OBJECTS": 6,
+    "overwinter.vault.index.SHARDS": 2,
+    "overwinter.vault.table.SHARDS": 2,
+    "overwinter.vault.table._SHARD_SHIFT": 63,
 }
 
 _URL = "file:///vault"
+
+#: The time of all that happens.
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+#: The machine that processes run on where nothing else is said.
+HERE = "here"
+
+#: The numbers of the processes that are alive: who is, the test decides. Number 0 always is.
+ALIVE = {0}
+
+#: Whether other machines live is seen at once.
+_TIMING = Timing(beat=1e6, patience=0, poll=0)
 
 Result = TypeVar("Result")
 
@@ -72,37 +88,36 @@ class _CallersThread(Executor):
         return future
 
 
-class Processes:
-    """The processes that work with the vault: all in this one, alive until they are said to be dead."""
+class _NoThreads:
+    """What the store takes from ``threading``: locks that pause, and no signs of life of announcements."""
 
-    _alive: ClassVar[set[int]] = set()
-    _numbers = count(1)
+    Event = threading.Event
+    Lock = lockstep.Lock
+    local = threading.local
 
-    @classmethod
-    def begin(cls) -> Presence:
-        """A new process."""
-        number = next(cls._numbers)
-        cls._alive.add(number)
-        return Presence(Presence.here().machine, number, started=number)
+    class Thread:
+        """A thread that does nothing."""
 
-    @classmethod
-    def all_die(cls) -> None:
-        """No process that has begun lives on."""
-        cls._alive.clear()
+        def __init__(self, **_arguments: object) -> None: ...
 
-    @classmethod
-    def started(cls, number: int) -> int | None:
-        """When a process has begun; null when it is dead."""
-        return number if number in cls._alive else None
+        def start(self) -> None:
+            """Begin and end."""
+
+        def is_alive(self) -> bool:
+            """No."""
+            return False
 
 
 @contextmanager
 def in_order() -> Iterator[None]:
-    """Small packs, no thread but the caller's, and `Processes` instead of those of the machine."""
+    """Small packs, no thread but the caller's, and no process alive but those that are said to be."""
     with ExitStack() as stack:
-        stack.enter_context(patch("overwinter.vault.presence._started", Processes.started))
+        stack.enter_context(patch("overwinter.vault.presence._started", _started))
+        stack.enter_context(patch("overwinter.vault.presence._machine", lambda: HERE))
         for place, value in _SMALL.items():
             stack.enter_context(patch(place, value))
+        for module in ("announcements", "blobs", "packing", "store", "storage.local"):
+            stack.enter_context(patch(f"overwinter.vault.{module}.threading", _NoThreads))
         for module in ("packing", "workers"):
             stack.enter_context(patch(f"overwinter.vault.{module}.ThreadPoolExecutor", _CallersThread))
         yield
@@ -113,19 +128,55 @@ def key(number: int = 0) -> KeySource:
     return KeySource(RandomKey(KeyKind.KEY_FILE, bytes([number]) * 32))
 
 
-def create(storage: Storage, random: Random) -> VaultStore:
-    """A new vault that ``key()`` opens, made by a new process."""
-    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, Processes.begin())
+def process(number: int, machine: str = HERE) -> Presence:
+    """The process of a number; it is `alive` while it is said so."""
+    return Presence(machine, number, started=number)
 
 
-def reopen(storage: Storage, random: Random, source: KeySource | None = None) -> VaultStore:
-    """Open a vault with ``key()`` or another key, in a new process."""
-    return open_vault_on(storage, _URL, source or key(), random.randbytes, Processes.begin())
+#: Who looks at vaults: a process that is always alive.
+OBSERVER = process(0)
 
 
-def repair(storage: Storage, random: Random) -> None:
-    """Repair a vault in a new process."""
-    repair_on(storage, _URL, key(), now=NOW, random=random.randbytes, presence=Processes.begin())
+@contextmanager
+def alive(number: int) -> Iterator[None]:
+    """A process lives for the length of the block."""
+    ALIVE.add(number)
+    try:
+        yield
+    finally:
+        ALIVE.remove(number)
+
+
+@contextmanager
+def all_others_dead() -> Iterator[None]:
+    """No process lives for the length of the block but the observer."""
+    were = set(ALIVE)
+    ALIVE.clear()
+    ALIVE.add(OBSERVER.pid)
+    try:
+        yield
+    finally:
+        ALIVE.clear()
+        ALIVE.update(were)
+
+
+def create(storage: Storage, random: Random, presence: Presence = OBSERVER) -> VaultStore:
+    """A new vault that ``key()`` opens, open in a process."""
+    return create_vault_on(storage, _URL, key(), VAULT_ID, CHUNK, random.randbytes, presence, _TIMING)
+
+
+def reopen(
+    storage: Storage, random: Random, source: KeySource | None = None, presence: Presence = OBSERVER
+) -> VaultStore:
+    """Open a vault with ``key()`` or another key in a process."""
+    return open_vault_on(storage, _URL, source or key(), random.randbytes, presence, _TIMING)
+
+
+def repair(storage: Storage, random: Random, presence: Presence = OBSERVER) -> RepairReport:
+    """Repair a vault that ``key()`` opens, in a process."""
+    return repair_on(
+        storage, _URL, key(), now=NOW, random=random.randbytes, presence=presence, timing=_TIMING
+    )
 
 
 def add_key(storage: Storage, random: Random, source: KeySource) -> None:
@@ -193,7 +244,7 @@ def read(vault: VaultStore, manifest: Manifest) -> Disks:
     for disk in manifest.disks:
         content = bytearray(disk.size)
 
-        def write(offset: int, data: memoryview, to: bytearray = content) -> None:
+        def write(offset: int, data: Buffer, to: bytearray = content) -> None:
             to[offset : offset + len(data)] = data
 
         vault.restore_disk(disk.map, write, target=disk.target)
@@ -219,6 +270,10 @@ def changed(random: Random, disks: Disks) -> Disks:
             content[at : at + CHUNK] = _some_chunk(random)
         result.append(bytes(content))
     return tuple(result)
+
+
+def _started(number: int) -> int | None:
+    return number if number in ALIVE else None
 
 
 def _some_chunk(random: Random) -> bytes:

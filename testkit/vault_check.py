@@ -7,8 +7,8 @@ from random import Random
 from overwinter.model.errors import OverwinterError, VaultKeyWrong
 from overwinter.vault import KeySource, Manifest, VaultStore
 from overwinter.vault.storage import Buffer, Storage, StoredObject
-from testkit.tiny_vaults import NOW, Disks, Processes, back_up, changed, create, key, read, reopen, some_disks
-from testkit.vault_promises import Promised
+from testkit.tiny_vaults import NOW, Disks, back_up, changed, create, key, read, reopen, some_disks
+from testkit.vault_promises import Promised, Promises
 
 #: The point that is added to see whether the vault can be worked with.
 NEXT_POINT = "900"
@@ -32,8 +32,7 @@ class Unusable(BrokenPromise):
 
 def check(
     storage: Storage,
-    points: Promised[Disks],
-    keys: Promised[KeySource],
+    promises: Promises,
     random: Random,
     unfinished: Callable[[], Sequence[str]] = tuple,
 ) -> None:
@@ -41,26 +40,26 @@ def check(
 
     ``unfinished`` gives the files that are no objects. Raises ``BrokenPromise``.
     """
-    Processes.all_die()
     seen = _PacksSeen(storage)
     with _usable():
-        source, vault = open_as_promised(seen, keys, random) or (key(), create(seen, random))
-        found = read_points(vault, points)
-        disks = {manifest.point_id: content for manifest, content in found}
-        disks[NEXT_POINT] = _next_backup(vault, found, points, random)
-        vault.collect(now=NOW)
-        if left := [*unfinished(), *(stored.name for stored in storage.list("sessions/"))]:
-            raise Unusable(f"collection left {left}")
+        source, vault = open_as_promised(seen, promises.keys, random) or (key(), create(seen, random))
+        found = read_points(vault, promises.points)
+        listed = {manifest.point_id: content for manifest, content in found}
+        kept = {**listed, **_deleted(vault, promises.kept, listed)}
+        listed[NEXT_POINT] = kept[NEXT_POINT] = _next_backup(vault, found, promises.points, random)
         for attempt in range(2):
+            vault.collect(now=NOW)
             vault = reopen(seen, random, source)
             seen.packs.clear()
-            read_points(vault, Promised.exactly(disks))
+            read_points(vault, Promised.exactly(listed))
+            _deleted(vault, Promised.exactly(kept), listed)
             unread = {stored.name for stored in storage.list("packs/")} - seen.packs
-            if not unread:
+            left = [*unread, *unfinished(), *(stored.name for stored in storage.list("sessions/"))]
+            if not left:
                 return
             if attempt:
-                raise Unusable(f"no point needs {unread}, and collection left them")
-            vault.collect(now=NOW)  # of two packs with the same blob, the new index may choose the other one
+                raise Unusable(f"collection left {left}")
+            # The first one took up one that had died, and could remove only what that had found.
 
 
 def open_as_promised(
@@ -95,6 +94,23 @@ def read_points(vault: VaultStore, points: Promised[Disks]) -> list[tuple[Manife
             raise WrongData(f"point {point} has other data than was stored")
     if lost := set(points.must) - {manifest.point_id for manifest, _ in found}:
         raise PointLost(f"points {sorted(lost)} are not listed")
+    return found
+
+
+def _deleted(vault: VaultStore, kept: Promised[Disks], listed: dict[str, Disks]) -> dict[str, Disks]:
+    """Every deleted point that is still kept, with its disks, as promised; errors as ``read_points``."""
+    try:
+        found = {
+            point.manifest.point_id: read(vault, point.manifest)
+            for point in vault.deleted_points()
+            if point.until > NOW  # or who deleted it at once died before the end of it
+        }
+    except OverwinterError as error:
+        raise PointLost(f"a deleted point cannot be read: {error.message}") from error
+    if wrong := [point for point, disks in found.items() if kept.may.get(point) != disks]:
+        raise WrongData(f"deleted points {wrong} are there, and should not, or have other data")
+    if lost := set(kept.must) - found.keys() - listed.keys():
+        raise PointLost(f"points {sorted(lost)} are not there, not even as deleted ones")
     return found
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from random import Random
 
 from overwinter.model.errors import OverwinterError, VaultError
-from overwinter.vault import KeySource
 from overwinter.vault.storage import UNFINISHED, LocalStorage, Storage
 from testkit.disk_history import Tree
 from testkit.memory_storage import MemoryStorage
 from testkit.simulated_disk import SimulatedDisk
-from testkit.tiny_vaults import Disks
-from testkit.vault_check import BrokenPromise, check
-from testkit.vault_promises import Promised
+from testkit.tiny_vaults import alive
+from testkit.vault_check import BrokenPromise, Unusable, check
 from testkit.vault_scenarios import Scenario, World
 
 ROOT = Path("/vault")
+
+Names = Callable[[], Sequence[str]]
 
 
 class Died(BaseException):
@@ -27,31 +27,39 @@ class Died(BaseException):
 class CrashProof:
     """Checks the states in which crashes of one scenario leave its vault; the same seed tries the same ones.
 
-    ``states`` is how many different ones were checked. Methods raise ``BrokenPromise``, and for a defect
+    States differ when anything on the disk does, unfinished files too. The store sees only objects, so it is
+    tried once with each set of them and of promises. Methods raise ``BrokenPromise``, and for a defect
     whatever the store raised; the message says how to come there again. ``disk`` may be a faulty one.
     """
 
     def __init__(self, scenario: Scenario, seed: int, disk: type[SimulatedDisk] = SimulatedDisk) -> None:
         self._scenario = scenario
         self._seed = seed
-        self._seen: set[int] = set()
+        self._states: set[int] = set()
+        self._vaults: set[int] = set()
         self._checked: set[int] = set()
         self._random = Random(seed)
         self._disk = disk
         self._prepared = SimulatedDisk()
         storage = LocalStorage(ROOT, self._prepared)
         self._template = World(storage, lambda: len(self._prepared.history), Random(seed))
-        scenario.prepare(self._template)
+        with alive(self._template.process):
+            scenario.prepare(self._template)
 
     @property
     def states(self) -> int:
         """How many different states of the storage were checked."""
-        return len(self._seen)
+        return len(self._states)
+
+    @property
+    def vaults(self) -> int:
+        """How many different sets of objects there were in them."""
+        return len(self._vaults)
 
     def power_loss(self, mixtures: int) -> None:
         """Power is lost at any operation of the disk under a local directory."""
         world, disk = self._on_disk()
-        self._scenario.act(world)
+        self._act(world)
         self._check_disk(world, disk, 0, mixtures, "power lost")
 
     def killed_before_power_loss(self, mixtures: int, every: int = 1) -> None:
@@ -61,11 +69,12 @@ class CrashProof:
             world, disk = self._on_disk()
             disk.interrupt = _raising_at(place, Died())
             try:
-                self._scenario.act(world)
+                self._act(world)
             except Died:
                 disk.interrupt = None
                 world.die()
-            world.succeed()
+            with alive(world.process):
+                world.succeed()
             self._check_disk(world, disk, len(disk.history), mixtures, f"killed at {place}, power lost")
 
     def failing_disk(self, every: int = 1) -> None:
@@ -80,15 +89,15 @@ class CrashProof:
     def cut_calls(self, mixtures: int) -> None:
         """The process dies between any two calls of an object store, or within a call that deletes."""
         world, objects = self._on_objects()
-        self._scenario.act(world)
+        self._act(world)
         for place, state in objects.crash_states(self._random, mixtures):
             self._check_objects(world, state, place, f"died at call {place}")
 
-    def failing_calls(self) -> None:
+    def failing_calls(self, every: int = 1) -> None:
         """A call of an object store fails or loses its answer; the same process goes on."""
         world, objects = self._on_objects()
-        self._scenario.act(world)
-        for place in range(len(objects.history)):
+        self._act(world)
+        for place in range(self._random.randrange(every), len(objects.history), every):
             for lost in (False, True):
                 world, objects = self._on_objects()
                 failure = _raising_at(place, VaultError("the object store does not answer"))
@@ -105,14 +114,19 @@ class CrashProof:
 
     def _operations(self) -> int:
         world, disk = self._on_disk()
-        self._scenario.act(world)
+        self._act(world)
         return len(disk.history)
 
-    def _act_and_go_on(self, world: World) -> None:
-        try:
+    def _act(self, world: World) -> None:
+        with alive(world.process):
             self._scenario.act(world)
-        except OverwinterError:
-            world.succeed()
+
+    def _act_and_go_on(self, world: World) -> None:
+        with alive(world.process):
+            try:
+                self._scenario.act(world)
+            except OverwinterError:
+                world.succeed()
 
     def _on_disk(self) -> tuple[World, SimulatedDisk]:
         disk = self._disk(self._prepared.tree)
@@ -131,44 +145,43 @@ class CrashProof:
             self._check_tree(world, tree, place, f"{how} at {place}")
 
     def _check_tree(self, world: World, tree: Tree, place: int, how: str) -> None:
-        disk = SimulatedDisk(tree)
-        unfinished = f"{ROOT}/{UNFINISHED}/"
-        self._check(
-            world,
-            tree.identity,
-            LocalStorage(ROOT, disk),
-            place,
-            how,
-            lambda: [path for path in disk.tree.files if path.startswith(unfinished)],
-        )
+        storage, unfinished = _directory(tree)
+        objects = {stored.name: storage.get(stored.name) for stored in storage.list("")}
+        if tree.identity not in self._states:
+            self._states.add(tree.identity)
+            storage.discard_unfinished()
+            if left := unfinished():
+                raise Unusable(f"{left} cannot be removed")
+        if self._is_new(world, objects, place):
+            self._check(world, *_directory(tree), place, how)
 
     def _check_objects(self, world: World, objects: dict[str, bytes], place: int, how: str) -> None:
-        identity = hash(frozenset(objects.items()))
-        self._check(world, identity, MemoryStorage(objects), place, how, list)
+        if self._is_new(world, objects, place):
+            self._states.add(hash(frozenset(objects.items())))
+            self._check(world, MemoryStorage(objects), list, place, how)
 
-    def _check(
-        self,
-        world: World,
-        identity: int,
-        storage: Storage,
-        place: int,
-        how: str,
-        unfinished: Callable[[], Sequence[str]],
-    ) -> None:
-        points, keys = world.points.at(place), world.keys.at(place)
-        task = hash((identity, _names(points), _names(keys)))
+    def _is_new(self, world: World, objects: dict[str, bytes], place: int) -> bool:
+        """Whether these objects have not been seen with these promises."""
+        identity = hash(frozenset(objects.items()))
+        task = hash((identity, world.promises(place).identity))
         if task in self._checked:
-            return
+            return False
         self._checked.add(task)
-        self._seen.add(identity)
+        self._vaults.add(identity)
+        return True
+
+    def _check(self, world: World, storage: Storage, unfinished: Names, place: int, how: str) -> None:
         try:
-            check(storage, points, keys, Random(f"{self._seed} check"), unfinished)
+            check(storage, world.promises(place), Random(f"{self._seed} check"), unfinished)
         except BrokenPromise as broken:
             raise type(broken)(f"{self._scenario.name}, seed {self._seed}, {how}: {broken}") from broken
 
 
-def _names(promised: Promised[Disks] | Promised[KeySource]) -> tuple[frozenset[str], ...]:
-    return frozenset(promised.must), frozenset(promised.may), frozenset(promised.gone)
+def _directory(tree: Tree) -> tuple[LocalStorage, Names]:
+    """A local directory on a disk that was found so, and what there is in it that is no object."""
+    disk = SimulatedDisk(tree)
+    prefix = f"{ROOT}/{UNFINISHED}/"
+    return LocalStorage(ROOT, disk), lambda: [path for path in disk.tree.files if path.startswith(prefix)]
 
 
 def _raising_at(place: int, error: BaseException) -> Callable[[int], None]:

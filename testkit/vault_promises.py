@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from overwinter.vault import KeySource
+from testkit.tiny_vaults import Disks
+
 Value = TypeVar("Value")
 
 #: Before every place of a history.
@@ -23,6 +26,26 @@ class Promised(Generic[Value]):
     def exactly(cls, things: dict[str, Value]) -> "Promised[Value]":
         """These must be there, and nothing else may."""
         return cls(things, things, {})
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What a vault promises: ``points`` are listed; ``kept`` are these, and those deleted for some days."""
+
+    points: Promised[Disks]
+    kept: Promised[Disks]
+    keys: Promised[KeySource]
+
+    @property
+    def identity(self) -> int:
+        """Equal for equal promises."""
+        return hash(
+            tuple(
+                frozenset(things)
+                for promised in (self.points, self.kept, self.keys)
+                for things in (promised.must, promised.may, promised.gone)
+            )
+        )
 
 
 @dataclass
@@ -61,7 +84,7 @@ class Ledger(Generic[Value]):
     @contextmanager
     def removing(self, name: str) -> Iterator[None]:
         """The thing need not be there from the begin of the block, and may not from its end."""
-        (claim,) = (found for found in self._claims if found.name == name)
+        claim = [found for found in self._claims if found.name == name][-1]
         claim.removing = self._place()
         yield
         claim.removed = self._place()
@@ -87,6 +110,7 @@ class Ledger(Generic[Value]):
                 gone[claim.name] = claim.value
             elif claim.making < place:
                 may[claim.name] = claim.value
+                gone.pop(claim.name, None)  # made again
                 if claim.is_kept_at(place):
                     must[claim.name] = claim.value
         return Promised(must, may, gone)

@@ -9,12 +9,12 @@ from overwinter.vault.collect import Collection
 from overwinter.vault.storage import Buffer, LocalStorage
 from testkit.simulated_disk import SimulatedDisk
 from testkit.tiny_vaults import in_order
-from testkit.vault_check import BrokenPromise
+from testkit.vault_check import BrokenPromise, PointLost
 from testkit.vault_crashes import ROOT, CrashProof
 from testkit.vault_scenarios import SCENARIOS, Scenario
 
-#: Different states that each class of tests checks at least, with what follows from its seed: 5,000 in all.
-LEAST = 2500
+#: What each class of tests checks at least: different states of a storage, and sets of objects in them.
+LEAST_STATES, LEAST_VAULTS = 2500, 500
 
 
 @pytest.fixture(autouse=True)
@@ -23,31 +23,32 @@ def ordered() -> Iterator[None]:
         yield
 
 
-def prove(seed: int) -> int:
-    """Check every scenario; gives how many different states of the storage there were."""
-    states = {}
+def prove(seed: int) -> None:
+    """Check every scenario."""
+    states, vaults = {}, {}
     for scenario in SCENARIOS:
         proof = CrashProof(scenario, seed)
-        proof.power_loss(mixtures=7)
-        proof.cut_calls(mixtures=4)
-        proof.failing_disk(every=9)
+        proof.power_loss(mixtures=6)
+        proof.cut_calls(mixtures=8)
+        proof.failing_disk(every=7)
         proof.failing_calls()
-        proof.killed_before_power_loss(mixtures=1, every=9)
-        states[scenario.name] = proof.states
-    print("different states:", states)
-    return sum(states.values())
+        proof.killed_before_power_loss(mixtures=2, every=5)
+        states[scenario.name], vaults[scenario.name] = proof.states, proof.vaults
+    print("different states:", states, "sets of objects in them:", vaults)
+    assert sum(states.values()) >= LEAST_STATES
+    assert sum(vaults.values()) >= LEAST_VAULTS
 
 
 class TestStates:
     def test_every_state_after_a_crash_keeps_what_was_promised(self) -> None:
-        assert prove(seed=1) >= LEAST
+        prove(seed=1)
 
 
 class TestMoreStates:
     """A class of its own: the two run on two processors."""
 
     def test_every_state_after_a_crash_keeps_what_was_promised(self) -> None:
-        assert prove(seed=2) >= LEAST
+        prove(seed=2)
 
 
 # --- the proofs can fail ----------------------------------------------------------------------------------
@@ -120,6 +121,30 @@ def test_packs_that_are_stored_after_the_index_are_noticed(monkeypatch: pytest.M
     proof = CrashProof(scenario("backups"), 1)
     monkeypatch.setattr(LocalStorage, "put", packs_late)
     with pytest.raises(BrokenPromise):
+        proof.power_loss(mixtures=0)
+
+
+def test_packs_that_are_removed_before_their_copies_are_stored_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late: list[tuple[str, Sequence[Buffer]]] = []
+    put, delete = LocalStorage.put, LocalStorage.delete
+
+    def copies_late(self: LocalStorage, name: str, parts: Sequence[Buffer]) -> None:
+        if name.startswith(("packs/", "index/")):
+            late.append((name, [bytes(part) for part in parts]))
+        else:
+            put(self, name, parts)
+
+    def packs_first(self: LocalStorage, names: Sequence[str]) -> None:
+        delete(self, names)
+        while late and any(name.startswith("packs/") for name in names):
+            put(self, *late.pop())
+
+    proof = CrashProof(scenario("collection"), 1)
+    monkeypatch.setattr(LocalStorage, "put", copies_late)
+    monkeypatch.setattr(LocalStorage, "delete", packs_first)
+    with pytest.raises(PointLost):
         proof.power_loss(mixtures=0)
 
 

@@ -300,6 +300,16 @@ def test_unreadable_objects_of_a_collection(tmp_path: Path, vault: VaultStore, s
     all_is_well(tmp_path)
 
 
+def test_an_unreadable_session_of_a_collection_that_died(tmp_path: Path, vault: VaultStore) -> None:
+    """Whether its process lives cannot be told. It is ended; should it live, it removes nothing."""
+    generations.begin(vault._blobs, 1, "5e55105e55105e55")
+    LocalStorage(tmp_path).put("sessions/5e55105e55105e55", [b"noise"])
+    report = mend(tmp_path)
+    assert [left.partition(":")[0] for left in report.left] == ["sessions/5e55105e55105e55"]
+    LocalStorage(tmp_path).delete(["sessions/5e55105e55105e55"])
+    all_is_well(tmp_path)
+
+
 def test_not_beside_a_collection_but_beside_sessions(
     tmp_path: Path, vault: VaultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

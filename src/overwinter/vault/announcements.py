@@ -14,7 +14,13 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
+from overwinter.model.errors import (
+    AlreadyExists,
+    VaultDataCorrupt,
+    VaultError,
+    VaultFormatUnsupported,
+    VaultObjectMissing,
+)
 from overwinter.vault import control
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.presence import Presence
@@ -136,6 +142,19 @@ def end_dead(blobs: BlobStore, ids: Collection[str], timing: Timing) -> list[Ope
     for session in elsewhere:
         fence(blobs, session)
     return alive
+
+
+def end_predecessors(blobs: BlobStore, commit: str) -> None:
+    """End sessions of dead processes of this machine that would commit as ``commit``.
+
+    Who begins one for the same point does so first: a collection that ended them later would take that name
+    from the living, too.
+    """
+    with suppress(VaultDataCorrupt, VaultFormatUnsupported):  # collections refuse these; backups need not
+        for session in open_sessions(blobs):
+            presence = session.presence
+            if session.commit == commit and presence.is_here() and not presence.is_alive():
+                fence(blobs, session)
 
 
 def fence(blobs: BlobStore, session: OpenSession) -> None:

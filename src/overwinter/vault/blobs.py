@@ -61,14 +61,14 @@ class BlobStore:
         self._cipher = lru_cache(_CIPHERS)(self._load_cipher)
         self._segment = lru_cache(_SEGMENTS)(self._load_segment)
 
-    def refresh(self) -> bool:
+    def refresh(self) -> None:
         """Take in what other processes have added to the index, and forget packs that are gone.
 
-        Gives whether anything has changed. Raises ``VaultDataCorrupt``.
+        Raises ``VaultDataCorrupt``.
         """
         with self._refreshing:
-            marked = self.take_in_damage()
-            names, taken_in = self._take_in_new()
+            self.take_in_damage()
+            names = self._take_in_new()
             known = self.index.packs()
             # Listed after the index was read, and a pack is durable before a record names it.
             listed = {pack_id(stored.name) for stored in self.storage.list("packs/")}
@@ -76,13 +76,9 @@ class BlobStore:
             if gone:
                 self.forget(gone)
             self._taken_in &= names
-        return marked or taken_in or bool(gone)
 
-    def take_in_damage(self) -> bool:
-        """Take in what is known to be damaged; gives whether there was any news.
-
-        Raises ``VaultDataCorrupt``.
-        """
+    def take_in_damage(self) -> None:
+        """Take in what is known to be damaged. Raises ``VaultDataCorrupt``."""
         damaged = {stored.name for stored in self.storage.list(DAMAGED)} - self._taken_in_damage
         for name in sorted(damaged):
             with suppress(VaultObjectMissing):  # removed with its pack
@@ -96,7 +92,6 @@ class BlobStore:
             with suppress(VaultObjectMissing):  # found again
                 lost[stored.name] = before.get(stored.name) or get_lost(self, stored.name)
         self.lost = lost
-        return bool(damaged) or lost.keys() != before.keys()
 
     @property
     def lost_chunks(self) -> Table:
@@ -110,7 +105,8 @@ class BlobStore:
         known = [distrusted, *(keys for lost in self.lost.values() for keys in (lost.chunks, lost.pages))]
         return merged([EMPTY, *(numbered(keys.take(~self.index.find_keys(keys).found)) for keys in known)])
 
-    def _take_in_new(self) -> tuple[set[str], bool]:
+    def _take_in_new(self) -> set[str]:
+        """Take in the index objects that are new; gives the names of all."""
         for _ in range(_LISTINGS):
             names = {stored.name for stored in self.storage.list("index/")}
             new = sorted(names - self._taken_in)
@@ -118,7 +114,7 @@ class BlobStore:
                 self._take_in(new)
             except VaultObjectMissing:
                 continue  # replaced just now
-            return names, bool(new)
+            return names
         raise VaultDataCorrupt("The vault's storage lists index objects that it does not have.")
 
     def _take_in(self, names: list[str]) -> None:
@@ -152,8 +148,9 @@ class BlobStore:
     def locate(self, kind: BlobKind, blob_id: bytes) -> Location:
         """Where a blob lies. Raises ``VaultObjectMissing`` when the vault does not have it."""
         location = self.index.find(blob_id)
-        if location is None and self.refresh():
-            location = self.index.find(blob_id)
+        if location is None:
+            self.refresh()
+            location = self.index.find(blob_id)  # even without news: another thread may have taken them in
         if location is None:
             raise VaultObjectMissing(f"A {kind.name.lower()} of the disk is missing in the vault's index.")
         return location
@@ -163,8 +160,7 @@ class BlobStore:
         try:
             return self._read(kind, blob_id)
         except VaultObjectMissing as missing:
-            if not self.refresh():
-                raise
+            self.refresh()
             try:
                 return self._read(kind, blob_id)
             except VaultObjectMissing:

@@ -6,8 +6,8 @@ by the next one.
 """
 
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
@@ -15,6 +15,7 @@ from operator import itemgetter
 from overwinter.model.errors import (
     AlreadyExists,
     VaultCollectionInProgress,
+    VaultDataCorrupt,
     VaultError,
     VaultObjectMissing,
     VaultStorageFull,
@@ -104,32 +105,46 @@ class Collection:
         with Announcement(blobs, self._presence, "", self._timing) as own:
             number, doom, waits = self._enter(own.id)
             taken_up = doom is not None
-            if doom is None:
-                blobs.storage.discard_unfinished()
-                remove_stray_signs(blobs)
-                purged = points.purge_expired(blobs, now)
-                doom = self._doom()
-                generations.put_doom(blobs, number, doom)
-            if waits is None:
-                # Collections rely on nothing; those that begin a session from now on know what is doomed.
-                waits = generations.put_waits(
-                    blobs, number, {each.id: each.commit for each in open_sessions(blobs) if each.commit}
-                )
-            alive = end_dead(blobs, waits.keys(), self._timing)
-            if alive:
-                kept = len(blobs.storage.list("packs/"))
-                return taken_up, CollectStats(
-                    packs_kept=kept,
-                    bytes_copied=self._bytes_copied,
-                    points_purged=purged,
-                    waiting_for=len(alive),
-                    short_of_room=self._short_of_room,
-                )
-            packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
-            removed, kept, freed = self._remove(number, packs, own.id)
+            with self._unless_left_behind(number):
+                if doom is None:
+                    blobs.storage.discard_unfinished()
+                    remove_stray_signs(blobs)
+                    purged = points.purge_expired(blobs, now)
+                    doom = self._doom()
+                    generations.put_doom(blobs, number, doom)
+                if waits is None:
+                    # Collections rely on nothing; those that begin a session from now on know what is doomed.
+                    waits = generations.put_waits(
+                        blobs, number, {each.id: each.commit for each in open_sessions(blobs) if each.commit}
+                    )
+                alive = end_dead(blobs, waits.keys(), self._timing)
+                if alive:
+                    kept = len(blobs.storage.list("packs/"))
+                    return taken_up, CollectStats(
+                        packs_kept=kept,
+                        bytes_copied=self._bytes_copied,
+                        points_purged=purged,
+                        waiting_for=len(alive),
+                        short_of_room=self._short_of_room,
+                    )
+                packs = generations.put_end(blobs, number, doom.packs - self._needed_again(doom, waits))
+                removed, kept, freed = self._remove(number, packs, own.id)
         return taken_up, CollectStats(
             removed, kept, freed, self._bytes_copied, purged, short_of_room=self._short_of_room
         )
+
+    @contextmanager
+    def _unless_left_behind(self, number: int) -> Iterator[None]:
+        """What others have removed since they took this process for dead is no damage."""
+        try:
+            yield
+        except (AlreadyExists, VaultDataCorrupt) as error:
+            newest = generations.newest(self._blobs)
+            if newest is None or newest.number == number:
+                raise
+            raise VaultCollectionInProgress(
+                "Other processes took this collection for dead and went on without it; it removed nothing."
+            ) from error
 
     def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
         """Begin a collection, or take up one that is decided upon; ends what a dead process has begun."""
@@ -156,15 +171,15 @@ class Collection:
     def _doom(self) -> Doom:
         """Find out which packs can go, after copying what is needed of wasteful ones."""
         blobs = self._blobs
-        blobs.refresh()
-        sizes = _pack_sizes(blobs)
-        live = Liveness(blobs.snapshot())
-        needed = _Needed(live, blobs.lost_chunks)
         names = set()
         disks = []
         for name, manifest in points.each_manifest(blobs):
             names.add(name)
             disks += [(manifest.vm_uuid, disk.target, manifest.created, disk.map) for disk in manifest.disks]
+        blobs.refresh()  # after the manifests were read: it knows what they need
+        sizes = _pack_sizes(blobs)
+        live = Liveness(blobs.snapshot())
+        needed = _Needed(live, blobs.lost_chunks)
         disks.sort(key=itemgetter(0, 1, 2))  # versions of one disk next to each other
         mark_disks(blobs, (disk_map for *_, disk_map in disks), needed)
         self._remove_found(needed)

@@ -14,7 +14,7 @@ _CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
 
 def is_chunk_size(size: int) -> bool:
     """Whether a vault may have chunks of ``size`` bytes."""
-    return not size & (size - 1) and _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1]
+    return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
 
 
 def put_config(storage: Storage, keys: VaultKeys, random: Random, chunk_size: int) -> None:
@@ -27,6 +27,9 @@ def open_config(keys: VaultKeys, stored: bytes) -> int:
     """The vault's chunk size. Raises ``VaultDataCorrupt`` and ``VaultFormatUnsupported``."""
     config = open_object(keys, ObjectKind.CONFIG, CONFIG, stored)
     try:
-        return int(json.loads(config)["chunk_size"])
-    except (ValueError, KeyError, TypeError) as error:
+        chunk_size = json.loads(config)["chunk_size"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {error}") from error
+    if type(chunk_size) is not int or not is_chunk_size(chunk_size):
+        raise VaultDataCorrupt(f"Vault object {CONFIG} is damaged: {chunk_size!r} is no chunk size.")
+    return chunk_size

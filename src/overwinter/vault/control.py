@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
-from overwinter.model.errors import VaultDataCorrupt
+from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing, VaultSessionEnded
 from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
 from overwinter.vault.storage import Storage
 
@@ -34,7 +34,7 @@ def get(vault: Objects, kind: ObjectKind, name: str) -> dict[str, object]:
     content = open_object(vault.keys, kind, name, vault.storage.get(name))
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise VaultDataCorrupt(f"Vault object {name} is damaged: it holds no fields.")
@@ -60,9 +60,16 @@ def text(value: Mapping[str, object], field: str) -> str:
 def see_listed(vault: Objects, name: str) -> None:
     """Return when ``name`` appears in a listing: from then on everybody who lists sees it.
 
-    Raises ``VaultDataCorrupt`` when it never does.
+    Raises ``VaultSessionEnded`` when others have removed it already, because they took this process for
+    dead, and ``VaultDataCorrupt`` when it is there and never listed.
     """
     for _ in range(_LISTINGS):
         if any(stored.name == name for stored in vault.storage.list(name.split("/", 1)[0] + "/")):
             return
+        try:
+            vault.storage.get(name)
+        except VaultObjectMissing as error:
+            raise VaultSessionEnded(
+                "A collection of garbage took this for dead and ended it; nothing was changed. Run it again."
+            ) from error
     raise VaultDataCorrupt(f"The vault's storage does not list {name}, which it has stored.")

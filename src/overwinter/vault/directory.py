@@ -53,7 +53,8 @@ def read_directory(blobs: BlobStore, stored: StoredObject) -> list[Entry]:
     if length <= 0:
         raise VaultDataCorrupt(f"Vault object {stored.name} is damaged: its end is not that of a pack.")
     sealed = blobs.storage.get_range(stored.name, offset, length)
-    return parse_directory(BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed).content)
+    directory = BlobDecoder().decode(cipher, BlobKind.DIRECTORY, offset, sealed)
+    return parse_directory(stored.name, directory.content)
 
 
 def index_records(blobs: BlobStore, stored: StoredObject) -> list[bytes]:

@@ -12,16 +12,20 @@ only when an end names them. So a process that sleeps through it all and wakes u
 come too late.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from overwinter.model.errors import AlreadyExists
+from overwinter.model.errors import AlreadyExists, VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault import control
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.pack import pack_id, pack_name
 from overwinter.vault.seal import ObjectKind
 
 _PREFIX = "collections/"
+
+#: Times to look anew because a later collection removed what was just listed.
+_LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ class Generation:
 
 def newest(blobs: BlobStore) -> Generation | None:
     """The collection with the highest number; null when there never was one. Raises ``VaultDataCorrupt``."""
+    for _ in range(_LOOKS - 1):
+        with suppress(VaultObjectMissing):
+            return _newest(blobs)
+    return _newest(blobs)
+
+
+def _newest(blobs: BlobStore) -> Generation | None:
     names = {stored.name for stored in blobs.storage.list(_PREFIX)}
     begun = sorted(name for name in names if "." not in name)
     if not begun:
@@ -66,7 +77,7 @@ def newest(blobs: BlobStore) -> Generation | None:
         doom = Doom(_packs(value), frozenset(control.texts(value, "marked")))
     if f"{name}.waits" in names:
         value = control.get(blobs, ObjectKind.COLLECTION, f"{name}.waits")
-        waits = dict(zip(control.texts(value, "sessions"), control.texts(value, "commits"), strict=True))
+        waits = _waits(value)
     if f"{name}.end" in names:
         ended = _packs(control.get(blobs, ObjectKind.COLLECTION, f"{name}.end"))
     owner = control.text(control.get(blobs, ObjectKind.COLLECTION, name), "owner")
@@ -97,29 +108,32 @@ def put_doom(blobs: BlobStore, number: int, doom: Doom) -> None:
 
 def put_waits(blobs: BlobStore, number: int, waits: dict[str, str]) -> dict[str, str]:
     """Name the sessions to wait for, unless another process has done so; gives what counts."""
-    name = f"{_name(number)}.waits"
     value = {"sessions": list(waits), "commits": list(waits.values())}
-    try:
-        control.put(blobs, ObjectKind.COLLECTION, name, value)
-    except AlreadyExists:
-        value = control.get(blobs, ObjectKind.COLLECTION, name)  # type: ignore[assignment]
-    return dict(zip(control.texts(value, "sessions"), control.texts(value, "commits"), strict=True))
+    return _waits(_put_or_get(blobs, f"{_name(number)}.waits", value))
 
 
 def put_end(blobs: BlobStore, number: int, packs: Iterable[bytes]) -> frozenset[bytes]:
     """Decide which packs go, unless another process has decided; gives what counts."""
-    name = f"{_name(number)}.end"
-    try:
-        control.put(blobs, ObjectKind.COLLECTION, name, {"packs": _names(packs)})
-    except AlreadyExists:
-        return _packs(control.get(blobs, ObjectKind.COLLECTION, name))
-    return frozenset(packs)
+    return _packs(_put_or_get(blobs, f"{_name(number)}.end", {"packs": _names(packs)}))
 
 
 def remove_before(blobs: BlobStore, number: int) -> None:
     """Remove the objects of all collections with lower numbers."""
     names = [stored.name for stored in blobs.storage.list(_PREFIX)]
     blobs.storage.delete([name for name in names if name < _name(number)])
+
+
+def _put_or_get(blobs: BlobStore, name: str, value: Mapping[str, object]) -> Mapping[str, object]:
+    """Put an object unless another process has; gives what counts."""
+    for _ in range(_LOOKS):
+        try:
+            control.put(blobs, ObjectKind.COLLECTION, name, value)
+        except AlreadyExists:
+            with suppress(VaultObjectMissing):  # removed by a later collection: neither counts any more
+                return control.get(blobs, ObjectKind.COLLECTION, name)
+        else:
+            return value
+    raise VaultDataCorrupt(f"The vault's storage has {name} and does not have it.")
 
 
 def _name(number: int) -> str:
@@ -130,6 +144,16 @@ def _names(packs: Iterable[bytes]) -> list[str]:
     return sorted(pack.hex() for pack in packs)
 
 
-def _packs(value: dict[str, object]) -> frozenset[bytes]:
-    found = {pack_id(pack_name(bytes.fromhex(text))) for text in control.texts(value, "packs")}
+def _waits(value: Mapping[str, object]) -> dict[str, str]:
+    sessions, commits = control.texts(value, "sessions"), control.texts(value, "commits")
+    if len(sessions) != len(commits):
+        raise VaultDataCorrupt("A collection of the vault is damaged: it waits for sessions without commits.")
+    return dict(zip(sessions, commits, strict=True))
+
+
+def _packs(value: Mapping[str, object]) -> frozenset[bytes]:
+    try:
+        found = {pack_id(pack_name(bytes.fromhex(text))) for text in control.texts(value, "packs")}
+    except ValueError as error:
+        raise VaultDataCorrupt(f"A collection of the vault is damaged: {error}") from error
     return frozenset(pack for pack in found if pack is not None)

@@ -1,7 +1,6 @@
 """Manifests: one recovery point each, with everything needed to make the VM again. The only commit point."""
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from overwinter.model.errors import VaultDataCorrupt, VaultFormatUnsupported
 from overwinter.model.point import Consistency
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.seal import (
+    ID_LENGTH,
     ObjectKind,
     Random,
     VaultKeys,
@@ -20,8 +20,12 @@ from overwinter.vault.seal import (
     seal_object,
     stored_kind,
 )
+from overwinter.vault.zstd import decompress
 
 _VERSION = 1
+
+#: A manifest's JSON is never larger: the largest firmware has 64 MiB of variables.
+_MOST_CONTENT = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,13 @@ def open_manifest(keys: VaultKeys, name: str, stored: bytes) -> Manifest | None:
         return None
     content = open_object(keys, ObjectKind.MANIFEST, name, stored)
     try:
-        document = json.loads(zstandard.ZstdDecompressor().decompress(content))
+        document = json.loads(decompress(zstandard.ZstdDecompressor(), content, _MOST_CONTENT))
         if document["version"] != _VERSION:
             raise VaultFormatUnsupported(
                 f"Vault object {name} has version {document['version']}; use a newer Overwinter."
             )
         return _manifest(document)
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise VaultDataCorrupt(f"Vault object {name} holds no recovery point: {error!r}") from error
 
 
@@ -130,7 +134,7 @@ def _manifest(document: dict[str, object]) -> Manifest:
         point_id=_text(document["point"]),
         vm_uuid=UUID(_text(vm["uuid"])),
         vm_name=_text(vm["name"]),
-        created=datetime.fromisoformat(_text(document["created"])),
+        created=_time(document["created"]),
         consistency=Consistency(_text(document["consistency"])),
         disks=tuple(_disk(_object(disk)) for disk in disks),
         domain_xml=_text(document["domain_xml"]),
@@ -140,20 +144,33 @@ def _manifest(document: dict[str, object]) -> Manifest:
 
 
 def _disk(fields: dict[str, object]) -> ManifestDisk:
-    map_fields = _object(fields["map"])
     cluster_size = fields["cluster_size"]
+    size = _number(fields["size"])
+    if size < 0:
+        raise ValueError(f"a disk of {size} bytes")
     return ManifestDisk(
         target=_text(fields["target"]),
         lun=_number(fields["lun"]),
-        size=_number(fields["size"]),
+        size=size,
         format=_text(fields["format"]),
         cluster_size=None if cluster_size is None else _number(cluster_size),
-        map=DiskMap(
-            size=_number(map_fields["size"]),
-            root=bytes.fromhex(_text(map_fields["root"])),
-            chunk_size=_number(map_fields["chunk_size"]),
-        ),
+        map=_map(_object(fields["map"]), size),
     )
+
+
+def _map(fields: dict[str, object], disk_size: int) -> DiskMap:
+    size, chunk_size = _number(fields["size"]), _number(fields["chunk_size"])
+    root = bytes.fromhex(_text(fields["root"]))
+    if size != disk_size or chunk_size <= 0 or len(root) != ID_LENGTH:
+        raise ValueError(f"{fields} is no map of a disk of {disk_size} bytes")
+    return DiskMap(size, root, chunk_size)
+
+
+def _time(value: object) -> datetime:
+    time = datetime.fromisoformat(_text(value))
+    if time.tzinfo is None:
+        raise ValueError(f"{value!r} says no zone")
+    return time
 
 
 def _object(value: object) -> dict[str, object]:
@@ -169,6 +186,6 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    if not isinstance(value, int):
+    if type(value) is not int:  # a bool is an int, too
         raise TypeError(f"{value!r} is no whole number")
     return value

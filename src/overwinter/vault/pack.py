@@ -22,6 +22,7 @@ from overwinter.vault.seal import (
     ObjectCipher,
 )
 from overwinter.vault.storage import Buffer
+from overwinter.vault.zstd import decompress
 
 #: A pack is closed when it holds this many bytes: large enough for few objects, small enough for memory.
 PACK_SIZE = 32 * 1024 * 1024
@@ -208,9 +209,8 @@ class BlobDecoder:
         if opened.encoding == Encoding.PLAIN:
             return Segment(opened.content, opened.blob_size)
         try:
-            if zstandard.frame_content_size(opened.content) > SEGMENT_SIZE:
-                raise VaultDataCorrupt(f"{cipher.describe(place)} claims to be larger than a segment can be.")
-            return Segment(self._decompressor.decompress(opened.content), opened.blob_size)
+            content = decompress(self._decompressor, opened.content, SEGMENT_SIZE)
+            return Segment(content, opened.blob_size)
         except zstandard.ZstdError as error:
             raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
 
@@ -246,6 +246,8 @@ def directory_range(trailer: bytes, size: int) -> tuple[int, int]:
     return offset, size - _TRAILER.size - offset
 
 
-def parse_directory(content: bytes) -> list[Entry]:
-    """The entries that a pack's decoded directory lists."""
+def parse_directory(name: str, content: bytes) -> list[Entry]:
+    """The entries that the decoded directory of the pack ``name`` lists. Raises ``VaultDataCorrupt``."""
+    if len(content) % _ENTRY.size:
+        raise VaultDataCorrupt(f"Vault object {name} is damaged: its directory holds no whole entries.")
     return [Entry.of(*fields) for fields in _ENTRY.iter_unpack(content)]

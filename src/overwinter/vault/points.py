@@ -17,6 +17,7 @@ from overwinter.model.errors import (
     VaultDataCorrupt,
     VaultObjectMissing,
     VaultPointLocked,
+    VaultStorageFull,
 )
 from overwinter.vault import control
 from overwinter.vault.blobs import BlobStore
@@ -104,16 +105,32 @@ def delete(blobs: BlobStore, point_id: str, *, now: datetime, until: datetime) -
         name, _ = find(blobs, point_id)
     except NotFound:
         return
+    _refuse_locked(blobs, point_id, name, now)
+    mark = _beside(_DELETED, name)
+    try:
+        control.put(blobs, ObjectKind.MARK, mark, _until(until))
+    except AlreadyExists:
+        pass
+    except VaultStorageFull:
+        if until > now:
+            raise
+        # Where a mark finds no room, nobody puts a lock now.
+    else:
+        try:
+            _refuse_locked(blobs, point_id, name, now)  # now that who locks it sees the mark
+        except VaultPointLocked:
+            blobs.storage.delete([mark])
+            raise
+    if until <= now:
+        purge(blobs, name)
+
+
+def _refuse_locked(blobs: BlobStore, point_id: str, name: str, now: datetime) -> None:
     locked = locked_until(blobs, name)
     if locked is not None and locked > now:
         raise VaultPointLocked(
             f"Recovery point {point_id} is locked until {locked.isoformat()}; it was not deleted."
         )
-    if until <= now:
-        purge(blobs, name)
-        return
-    with suppress(AlreadyExists):
-        control.put(blobs, ObjectKind.MARK, _beside(_DELETED, name), _until(until))
 
 
 def undelete(blobs: BlobStore, point_id: str, *, now: datetime) -> None:
@@ -134,11 +151,17 @@ def purge(blobs: BlobStore, name: str) -> None:
 
 
 def purge_expired(blobs: BlobStore, now: datetime) -> int:
-    """Remove every deleted point whose time is over; gives their number."""
-    expired = [name for name, until in deletions(blobs).items() if until <= now]
-    for name in expired:
-        purge(blobs, name)
-    return len(expired)
+    """Remove every deleted point whose time is over; gives their number.
+
+    A locked one stays: who wanted to delete it died before it saw the lock.
+    """
+    purged = 0
+    for name, until in deletions(blobs).items():
+        locked = locked_until(blobs, name) if until <= now else None
+        if until <= now and (locked is None or locked <= now):
+            purge(blobs, name)
+            purged += 1
+    return purged
 
 
 def lock(blobs: BlobStore, point_id: str, until: datetime) -> None:
@@ -146,10 +169,22 @@ def lock(blobs: BlobStore, point_id: str, until: datetime) -> None:
 
     Raises ``NotFound``; also for a deleted point, which must be taken back first.
     """
+    name = _find_undeleted(blobs, point_id)
+    own = f"{_beside(_LOCKS, name)}-{blobs.random(8).hex()}"
+    control.put(blobs, ObjectKind.MARK, own, _until(until))
+    try:
+        _find_undeleted(blobs, point_id)  # now that who deletes it sees the lock
+    except NotFound:
+        blobs.storage.delete([own])
+        raise
+
+
+def _find_undeleted(blobs: BlobStore, point_id: str) -> str:
+    deleted = deletions(blobs)  # before the manifest: a mark goes after it
     name, _ = find(blobs, point_id)
-    if name in deletions(blobs):
+    if name in deleted:
         raise NotFound(f"Recovery point {point_id} is deleted; take it back before it is locked.")
-    control.put(blobs, ObjectKind.MARK, f"{_beside(_LOCKS, name)}-{blobs.random(8).hex()}", _until(until))
+    return name
 
 
 def locked_until(blobs: BlobStore, name: str) -> datetime | None:
@@ -176,7 +211,11 @@ def _until(time: datetime) -> dict[str, object]:
 
 
 def _time(value: dict[str, object]) -> datetime:
+    text = control.text(value, "until")
     try:
-        return datetime.fromisoformat(control.text(value, "until"))
+        time = datetime.fromisoformat(text)
     except ValueError as error:
         raise VaultDataCorrupt(f"A mark of the vault is damaged: {error}") from error
+    if time.tzinfo is None:
+        raise VaultDataCorrupt(f"A mark of the vault is damaged: {text} says no zone.")
+    return time

@@ -46,7 +46,7 @@ class Presence:
         try:
             fields = dict(value)  # type: ignore[call-overload]
             return cls(str(fields["machine"]), int(fields["pid"]), int(fields["started"]))
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise VaultDataCorrupt(f"A session of the vault is damaged: {error!r}") from error
 
 

@@ -1,7 +1,9 @@
 """Making a vault's index anew from the packs alone, for when only index objects are damaged or lost."""
 
 import os
+from contextlib import suppress
 
+from overwinter.model.errors import VaultObjectMissing
 from overwinter.vault.directory import index_records
 from overwinter.vault.index import IndexTable
 from overwinter.vault.keys import KeySource
@@ -24,7 +26,8 @@ def rebuild_index_on(storage: Storage, url: str, key: KeySource, random: Random 
     blobs, _ = unlocked(storage, url, key, random)
     old = [stored.name for stored in blobs.storage.list("index/")]
     for stored in blobs.storage.list("packs/"):
-        blobs.index.add(IndexTable.of(index_records(blobs, stored)))
+        with suppress(VaultObjectMissing):  # collected since the listing
+            blobs.index.add(IndexTable.of(index_records(blobs, stored)))
     blobs.rewrite_index()
     blobs.storage.delete(old)
     return len(blobs.index)

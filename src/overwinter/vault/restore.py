@@ -160,9 +160,13 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
     written = 0
     for offset, chunks in groupby(group, key=lambda chunk: chunk.place.offset):
         wanted = list(chunks)
-        with _naming(f"Disk {target}, offset {wanted[0].number * disk.chunk_size}"):
-            entry = stored[offset - begin : _end(wanted[0].place) - begin]
-            segment = blobs.open(BlobKind.CHUNK, pack, offset, entry)
+        try:
+            with _naming(f"Disk {target}, offset {wanted[0].number * disk.chunk_size}"):
+                entry = stored[offset - begin : _end(wanted[0].place) - begin]
+                segment = blobs.open(BlobKind.CHUNK, pack, offset, entry)
+        except VaultObjectMissing:  # gone before its header was read
+            written += _fetch_anew(blobs, disk, wanted, write, target)
+            continue
         for run in _consecutive(wanted):
             for chunk in run:
                 with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing, VaultSessionEnded
 from overwinter.model.extent import Extent
@@ -107,6 +106,7 @@ class Session:
         self._tools = _Tools()
         self._stats = SessionStats()
         self._failed = False
+        self._roots: frozenset[bytes] | None = None
 
     @property
     def stats(self) -> SessionStats:
@@ -215,7 +215,7 @@ class Session:
             return None
         if (parent.size, parent.chunk_size) != (size, self._chunk_size):
             raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
-        if parent.root not in self._roots:
+        if parent.root not in self._roots_there():
             raise VaultObjectMissing(f"The recovery point that disk {target} builds upon is gone.")
         lost = list(lost_parts(self._blobs, parent))
         lost_pages = frozenset(touch.page for touch in lost if touch.page is not None)
@@ -224,12 +224,13 @@ class Session:
             tree = decode_root(self._load_page(parent.root), size, self._chunk_size)
         return _Parent(tree, [Span(touch.first, touch.count, zero=False) for touch in lost], lost_pages)
 
-    @cached_property
-    def _roots(self) -> frozenset[bytes]:
+    def _roots_there(self) -> frozenset[bytes]:
         """Maps of the points there were when this session became visible: collections wait for its end."""
-        return frozenset(
-            disk.map.root for _, manifest in each_manifest(self._blobs) for disk in manifest.disks
-        )
+        if self._roots is None:  # no `cached_property`: its lock would hold up all sessions of the process
+            self._roots = frozenset(
+                disk.map.root for _, manifest in each_manifest(self._blobs) for disk in manifest.disks
+            )
+        return self._roots
 
     def _load_page(self, page_id: bytes) -> bytes:
         return self._blobs.read(BlobKind.PAGE, page_id)

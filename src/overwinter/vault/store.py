@@ -10,7 +10,7 @@ from uuid import UUID
 from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
 from overwinter.model.extent import Extent
 from overwinter.vault import difference, generations, points, restore, survey
-from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing
+from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing, end_predecessors
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.collect import Collection, CollectStats
 from overwinter.vault.config import is_chunk_size, put_config
@@ -170,6 +170,7 @@ class VaultStore:
         any thread, and raises (``JobCancelled``) when the work must stop.
         """
         blobs = self._blobs
+        end_predecessors(blobs, points.commit_name(blobs, point_id))
         name = points.commit_name(blobs, point_id)
         with Announcement(blobs, self._presence, name, self._timing):
             # Only now: a collection that did not see this session has told before what it dooms.

@@ -22,6 +22,9 @@ from overwinter.vault.file_operations import DirectoryEntry, FileOperations, Sys
 from overwinter.vault.reserve import RESERVE, Reserve
 from overwinter.vault.storage.interface import UNFINISHED, Buffer, StoredObject
 
+#: Times to write an object whose file another process discards: it cannot know that the writer lives.
+_ATTEMPTS = 5
+
 
 class LocalStorage:
     """A directory on this machine.
@@ -34,7 +37,6 @@ class LocalStorage:
         self._root = root
         self._files = files or SystemFiles()
         self._lock = threading.Lock()
-        self._counter = 0
         self._writing: set[str] = set()
         self._durable: set[Path] = set()
         #: None on another disk than the machine's: only the system knows how much room there is.
@@ -53,8 +55,15 @@ class LocalStorage:
         self._keep_reserve()
 
     def _put(self, name: str, parts: Sequence[Buffer]) -> None:
-        target = self._root / name
-        with _storage_errors(name), self._temporary_file() as temporary:
+        with _storage_errors(name):
+            for _ in range(_ATTEMPTS - 1):
+                with suppress(FileNotFoundError):
+                    self._write(self._root / name, parts)
+                    return
+            self._write(self._root / name, parts)
+
+    def _write(self, target: Path, parts: Sequence[Buffer]) -> None:
+        with self._temporary_file() as temporary:
             descriptor = self._files.create(temporary)
             try:
                 for part in parts:
@@ -84,7 +93,7 @@ class LocalStorage:
     def list(self, prefix: str) -> list[StoredObject]:
         """See ``Storage.list``."""
         with _storage_errors(prefix):
-            found = list(self._objects(self._root / prefix))
+            found = list(self._objects(prefix))
         return sorted(
             (each for each in found if each.name != RESERVE and not each.name.startswith(f"{UNFINISHED}/")),
             key=lambda stored: stored.name,
@@ -138,9 +147,8 @@ class LocalStorage:
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
         """A name nobody else uses, for the length of one write."""
+        name = os.urandom(16).hex()
         with self._lock:
-            self._counter += 1
-            name = f"{os.getpid()}-{id(self):x}-{self._counter}"
             self._writing.add(name)
         path = self._root / UNFINISHED / name
         try:
@@ -152,20 +160,20 @@ class LocalStorage:
             with self._lock:
                 self._writing.discard(name)
 
-    def _objects(self, directory: Path) -> Iterator[StoredObject]:
-        """Every file below a directory.
+    def _objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Every file below a directory, whose name ends with a slash where it has one.
 
         A name may be there and not be durable: of a process that died before it synced the directory.
         """
+        directory = self._root / prefix
         entries = self._entries(directory)
         with suppress(FileNotFoundError):
             self._files.sync_directory(directory)
         for entry in entries:
-            path = directory / entry.name
             if entry.size is None:
-                yield from self._objects(path)
+                yield from self._objects(f"{prefix}{entry.name}/")
             else:
-                yield StoredObject(str(path.relative_to(self._root)), entry.size)
+                yield StoredObject(f"{prefix}{entry.name}", entry.size)
 
     def _entries(self, directory: Path) -> Sequence[DirectoryEntry]:
         """What a directory holds; nothing where there is none."""
