@@ -152,7 +152,8 @@ class BlobStore:
     def locate(self, kind: BlobKind, blob_id: bytes) -> Location:
         """Where a blob lies. Raises ``VaultObjectMissing`` when the vault does not have it."""
         location = self.index.find(blob_id)
-        if location is None and self.refresh():
+        if location is None:
+            self.refresh()  # whether this finds news or not: another thread may have taken it in just now
             location = self.index.find(blob_id)
         if location is None:
             raise VaultObjectMissing(f"A {kind.name.lower()} of the disk is missing in the vault's index.")
@@ -163,8 +164,7 @@ class BlobStore:
         try:
             return self._read(kind, blob_id)
         except VaultObjectMissing as missing:
-            if not self.refresh():
-                raise
+            self.refresh()
             try:
                 return self._read(kind, blob_id)
             except VaultObjectMissing:

@@ -8,12 +8,15 @@ from overwinter.vault.storage import Storage
 
 CONFIG = "config"
 
-#: Chunk sizes that a vault may have, in bytes; a power of two between these.
-_CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
+#: What chunks of a vault may have at least, in bytes: powers of two, from a block up to what keeps a whole
+#: region of the disk small enough to be read at once (32 MiB).
+_CHUNK_SIZES = (4 * 1024, 256 * 1024)
+
+DEFAULT_CHUNK_SIZE = 128 * 1024
 
 
 def is_chunk_size(size: int) -> bool:
-    """Whether a vault may have chunks of ``size`` bytes."""
+    """Whether a vault may have chunks of ``size`` bytes at least."""
     return not size & (size - 1) and _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1]
 
 
