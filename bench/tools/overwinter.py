@@ -64,7 +64,7 @@ class Overwinter(DeduplicatingTool):
         commit = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
         return {
             "version": subprocess.run(commit, check=False, capture_output=True, text=True).stdout.strip(),
-            "settings": "defaults: chunks of 256 KiB, zstd 1 over 4 MiB, AES-256-GCM, key file, local vault",
+            "settings": "defaults: chunks by content, zstd 1 over 4 MiB, AES-256-GCM, key file, local vault",
             "variants": {
                 "overwinter": "unchanged and changed1 read what the new overlay holds; restore makes a qcow2",
                 "overwinter-full-compare": "the chain is not known: everything is read and hashed again, as"

@@ -17,13 +17,13 @@ import numpy as np
 from bench.rows import Row
 from bench.scene import Stage, stored
 from bench.tools.overwinter import Overwinter
-from bench.vault.forge import CHUNKS_PER_PACK, Forge, ForgedDisk, Records
+from bench.vault.forge import CHUNKS_PER_PACK, Forge, ForgedDisk, Records, even_parts
 from overwinter.vault import points
 from overwinter.vault.packing import PACKS_PER_INDEX
 from overwinter.vault.seal import ID_LENGTH
 
-#: Chunks that change together: 4 MiB of disk.
-_RUN = 16
+#: Chunks that change together: 4 MiB of disk, where they have their mean size.
+_RUN = 23
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def _fill(forge: Forge, history: _History) -> dict[str, float]:
         for number in range(history.points):
             ids = os.urandom(ID_LENGTH * (history.increment if number else history.first))
             runs = [(0, ids)] if number == 0 else _scattered(ids, history.first, source)
-            disk_map, new = disk.change(runs)
+            disk_map, new = disk.change(
+                part for first, its in runs for part in even_parts(its, first, forge.chunk_size)
+            )
             records = forge.packs(ids, new)
             pages += len(new)
             if number < history.points - 1:

@@ -29,10 +29,13 @@ class SyntheticDisk:
         return [piece * PIECE for piece in changed]
 
     def read(self, offset: int, buffer: memoryview) -> None:
-        """Fill the buffer from an offset, both whole numbers of pieces."""
-        for begin in range(0, len(buffer), PIECE):
-            piece = (offset + begin) // PIECE
-            buffer[begin : begin + PIECE] = self._content(piece, self._versions.get(piece, 0))
+        """Fill the buffer from an offset."""
+        done = 0
+        while done < len(buffer):
+            piece, within = divmod(offset + done, PIECE)
+            content = self._content(piece, self._versions.get(piece, 0))[within : within + len(buffer) - done]
+            buffer[done : done + len(content)] = content
+            done += len(content)
 
     def _content(self, piece: int, version: int) -> bytes:
         start = random.Random(f"{self._name} {piece} {version}").randbytes(_RANDOM)

@@ -7,7 +7,7 @@ Every chunk is as if it did not compress, so there are as many packs as there ca
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 from bench.point import manifest_of
 from bench.tools.overwinter import Vault
 from overwinter.vault import DiskMap, KeySource
+from overwinter.vault.chunking import BLOCK
 from overwinter.vault.diskmap import MapWriter, Shape, encode_root
 from overwinter.vault.index import index_name
+from overwinter.vault.leaf import Part
 from overwinter.vault.manifest import manifest_object, seal_manifest
 from overwinter.vault.pack import PACK_ID_LENGTH, BlobEncoder, pack_name
 from overwinter.vault.seal import HEADER_LENGTH, ID_LENGTH, TAG_LENGTH, BlobKind, ObjectKind, seal_object
 from overwinter.vault.storage import open_storage
 from overwinter.vault.store import unlocked
 
-#: Segments of 4 MiB of data in a pack of 32 MiB, and what each takes with frame and tag.
-_CHUNKS_PER_SEGMENT = 16
+#: Segments of 4 MiB of data in a pack of 32 MiB, chunks of mean size in each (176 KiB; disks of forged maps
+#: have shorter ones), and what each takes with its table of lengths, frame and tag.
+_CHUNKS_PER_SEGMENT = 23
 _SEGMENTS_PER_PACK = 8
 _FRAME = struct.Struct(">IIBBxx")
-_SEGMENT = 4 * 1024 * 1024 + _FRAME.size + TAG_LENGTH
+_SEGMENT = 4 * 1024 * 1024 + 4 * _CHUNKS_PER_SEGMENT + _FRAME.size + TAG_LENGTH
 CHUNKS_PER_PACK = _CHUNKS_PER_SEGMENT * _SEGMENTS_PER_PACK
 
 #: docs/vault-format.md, "index".
@@ -97,7 +100,7 @@ class Forge:
         segments = []
         for number, page in enumerate(pages):
             encoding, content = self._encoder.encode(page.content)
-            frame = _FRAME.pack(len(content) + TAG_LENGTH, 0, BlobKind.PAGE, encoding)
+            frame = _FRAME.pack(len(content) + TAG_LENGTH, 1, BlobKind.PAGE, encoding)
             segment = frame + cipher.seal(place, frame, content)
             records[number] = (
                 _number(page.id[:8]),
@@ -132,8 +135,8 @@ class ForgedDisk:
         self._tree = bytes(ID_LENGTH)
         self._pages: dict[bytes, bytes] = {}
 
-    def change(self, runs: Iterable[tuple[int, bytes]]) -> tuple[DiskMap, list[Page]]:
-        """Put runs of ids at numbers of chunks, ascending; gives the new map and its new pages."""
+    def change(self, parts: Iterable[Part]) -> tuple[DiskMap, list[Page]]:
+        """Put parts of the disk, ascending; gives the new map and its new pages."""
         new: list[Page] = []
 
         def store(content: bytes) -> bytes:
@@ -143,8 +146,7 @@ class ForgedDisk:
 
         chunk_size = self._forge.chunk_size
         writer = MapWriter(Shape(self.size, chunk_size), self._tree, self._take, store)
-        for first, ids in runs:
-            writer.put(first, ids)
+        writer.put(parts)
         self._tree = writer.finish()
         self._pages.update((page.id, page.content) for page in new)
         root = store(encode_root(self.size, chunk_size, self._tree))
@@ -155,11 +157,19 @@ class ForgedDisk:
         return self._pages.pop(page)
 
 
+def even_parts(ids: bytes, first: int, chunk_size: int) -> Iterator[Part]:
+    """Chunks of these ids, all of mean size, from chunk number ``first``."""
+    count = chunk_size // BLOCK
+    for number in range(len(ids) // ID_LENGTH):
+        here = ids[number * ID_LENGTH : (number + 1) * ID_LENGTH]
+        yield Part((first + number) * count, count, here)
+
+
 def _chunk_records(ids: bytes, packs: list[bytes]) -> Records:
     chunks = len(ids) // ID_LENGTH
     number = np.arange(chunks, dtype=np.uint32)
     records = np.zeros(chunks, _RECORD)
-    halves = np.frombuffer(ids, ">u8").reshape(chunks, 4)
+    halves = np.frombuffer(ids, ">u8").reshape(chunks, 2)
     records["id"], records["id_2"] = halves[:, 0], halves[:, 1]
     records["pack"] = np.frombuffer(b"".join(packs), ">u8")[number // CHUNKS_PER_PACK]
     segment = number // _CHUNKS_PER_SEGMENT % _SEGMENTS_PER_PACK

@@ -14,6 +14,7 @@ from bench.rows import Row
 from bench.scene import Stage, stored
 from bench.tools.overwinter import Overwinter
 from bench.vault.forge import CHUNKS_PER_PACK, RECORDS_PER_OBJECT, Forge
+from overwinter.vault.pack import PACK_SIZE
 from overwinter.vault.packing import PACKS_PER_INDEX
 from overwinter.vault.seal import ID_LENGTH
 
@@ -34,7 +35,7 @@ def rows(stage: Stage, data: int, backup: int) -> Iterator[Row]:
 def _row(stage: Stage, what: str, data: int, records_per_object: int, backup: int) -> Row:
     vault = Overwinter().repository(stage)
     forge = Forge(vault)
-    packs = data // forge.chunk_size // CHUNKS_PER_PACK
+    packs = data // PACK_SIZE
     if packs:
         records = forge.packs(os.urandom(ID_LENGTH * packs * CHUNKS_PER_PACK), [])
         forge.index(records, records_per_object)

@@ -89,16 +89,16 @@ def test_only_what_is_missing_is_read_and_stored(tmp_path: Path, chunk_size: int
     first, second = two_points(source)
     stats = copy_points(source, target, ["1"])
     assert stats.points_copied == 1
-    assert 8 * MIB < stats.bytes_read <= 8 * MIB + 3 * chunk_size
+    assert 8 * MIB < stats.bytes_read <= 8 * MIB + CHUNK
     stats = copy_points(source, target)
     assert (stats.points_copied, stats.points_present) == (1, 1)
-    assert stats.bytes_read == stats.bytes_new == chunk_size
+    assert stats.bytes_read == stats.bytes_new == CHUNK
     again = copy_points(source, target)
     assert again == CopyStats(points_present=2)
     opened = reopen_second(tmp_path / "target")
     assert contents(opened) == {"1": [first], "2": [second]}
     assert list(map(without_maps, opened.manifests())) == list(map(without_maps, source.manifests()))
-    assert {disk.map.chunk_size for found in opened.manifests() for disk in found.disks} == {chunk_size}
+    assert {disk.map.chunk_size for found in opened.manifests() for disk in found.disks} == {CHUNK}
 
 
 def test_a_larger_chunk_size_may_be_in_the_source(tmp_path: Path) -> None:
@@ -200,7 +200,10 @@ def test_a_copy_that_is_not_the_same_is_not_committed(
         target = second_site(tmp_path / f"target{lost[0]}")
         if any(lost):
             copy_points(source, target, ["1"])
-        with monkeypatch.context() as patch, pytest.raises(VaultDataCorrupt, match="disk vda"):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(VaultDataCorrupt, match=r"disk vda|differs from its map"),
+        ):
             patch.setattr(DiskReader, "read", read)
             copy_points(source, target)
         copy_points(source, target)
@@ -300,7 +303,7 @@ STEPS = st.builds(
 @given(
     steps=st.lists(STEPS, min_size=1, max_size=6),
     chunk_size=st.sampled_from([CHUNK, 4 * CHUNK]),
-    source_chunk_size=st.sampled_from([CHUNK, 2 * CHUNK]),
+    source_chunk_size=st.sampled_from([CHUNK, 8 * CHUNK]),
 )
 def test_any_history(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step], chunk_size: int, source_chunk_size: int

@@ -19,7 +19,7 @@ from tests.vault.damages import flip, names
 from tests.vault.disks import CHUNK, DEAD, NOW, back_up, new_vault, noise, reopen, restore
 from tests.vault.faults import Died, DyingStorage
 
-#: More than one leaf page (512 chunks), the last one not full.
+#: More than one leaf (128 chunks), the last one not full.
 DISK = noise(1, 600 * CHUNK + 100)
 SEGMENT = 4 * CHUNK
 
@@ -55,7 +55,7 @@ def page_ids(vault: VaultStore, directory: Path) -> list[bytes]:
     for name in names(directory, "packs/"):
         for segment in scan(vault._blobs, name):
             if segment.opened.kind is BlobKind.PAGE:
-                found += segment.ids
+                found += [blob.id for blob in segment.blobs]
     return found
 
 
@@ -116,16 +116,16 @@ def test_a_full_backup_heals_without_being_told(tmp_path: Path, vault: VaultStor
     assert names(tmp_path, "damaged/") == []  # nothing of the pack was needed any more
 
 
-@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("which", range(7))
 def test_every_lost_page_is_healed(tmp_path: Path, vault: VaultStore, which: int) -> None:
     """Leaf pages, the page above them, and the root."""
     parent = vault.manifest("1").disks[0].map
     pages = page_ids(vault, tmp_path)
-    assert len(pages) == 4
+    assert len(pages) == 7
     flip(tmp_path, *_in_page(place(vault, pages[which])))
     report = reopen(tmp_path).verify()
     assert not report.is_whole
-    assert report.damages[0].disks[0].length in (512 * CHUNK, len(DISK) - 512 * CHUNK, len(DISK))
+    assert report.damages[0].disks[0].length in (128 * CHUNK, len(DISK) - 512 * CHUNK, len(DISK))
     newer = back_up(reopen(tmp_path), "2", DISK, [Extent(7 * CHUNK, 1)], parent)
     assert newer == parent
     vault = reopen(tmp_path)
@@ -246,8 +246,8 @@ def test_any_damage_of_packs_is_healed_by_an_increment(
 def test_entries_of_a_pack_are_what_a_scan_finds(tmp_path: Path, vault: VaultStore) -> None:
     for stored in LocalStorage(tmp_path).list("packs/"):
         entries = [
-            Entry(blob_id, found.offset, found.length, number)
+            Entry(blob.id, found.offset, found.length, number)
             for found in scan(vault._blobs, stored.name)
-            for number, blob_id in enumerate(found.ids)
+            for number, blob in enumerate(found.blobs)
         ]
         assert entries == read_directory(vault._blobs, stored)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from overwinter.model.errors import VaultObjectMissing
 from overwinter.vault.index import Index
 from overwinter.vault.liveness import Liveness, PackUse
+from overwinter.vault.seal import ID_LENGTH
 from tests.vault.test_index import BLOBS, PACKS, Record, blob_id, pack_id, table
 
 places = st.sets(st.tuples(st.integers(0, BLOBS - 1), st.integers(0, PACKS - 1), st.integers(0, 1)))
@@ -44,16 +45,16 @@ def test_each_marked_blob_is_live_once(records: set[Record], data: st.DataObject
             live.mark(ids(*needed[begin : begin + 7]))
         uses = live.settle()
         found = {
-            (pack, blob.id_prefix, blob.offset, blob.length)
+            (pack, blob.id, blob.offset, blob.length)
             for pack, blobs in live.live({pack_id(pack) for pack in range(PACKS)})
             for blob in blobs
         }
         results.append((uses, found))
     assert results[0] == results[1], "the choice depends on the order of the tables"
 
-    true = {(pack_id(pack), blob_id(blob)[:16], at, blob + 1) for blob, pack, at in records}
+    true = {(pack_id(pack), blob_id(blob), at, blob + 1) for blob, pack, at in records}
     assert found <= true
-    assert sorted(prefix for _, prefix, _, _ in found) == sorted(blob_id(blob)[:16] for blob in set(needed))
+    assert sorted(one for _, one, _, _ in found) == sorted(blob_id(blob) for blob in set(needed))
     assert uses == {
         pack: PackUse(live=sum(one[0] == pack for one in found), total=sum(one[0] == pack for one in true))
         for pack in {one[0] for one in true}
@@ -62,7 +63,7 @@ def test_each_marked_blob_is_live_once(records: set[Record], data: st.DataObject
 
 def test_a_blob_counts_as_new_once() -> None:
     live = liveness([(blob, 0, 0) for blob in range(8)])
-    first = live.mark(ids(3, 5, 3) + bytes(32) + ids(3))
+    first = live.mark(ids(3, 5, 3) + bytes(ID_LENGTH) + ids(3))
     assert sorted(first.tolist()) == [False, False, False, True, True]
     assert first[1] and not first[3]
     assert live.mark(ids(5, 4, 3)).tolist() == [False, True, False]

@@ -176,10 +176,13 @@ def test_maps_of_any_pages(data: st.DataObject) -> None:
         storage, _ = small_vault()
         vault = reopen(storage, Random(2))
         with vault.session("2") as opened:
-            known = [bytes(32), data.draw(st.binary(min_size=32, max_size=32))]
+            known = [bytes(16), data.draw(st.binary(min_size=16, max_size=16))]
             for _ in range(data.draw(st.integers(0, 3))):
-                ids = b"".join(data.draw(st.lists(st.sampled_from(known), max_size=3)))
-                page = encode_page(data.draw(st.integers(0, 2)), ids) + data.draw(st.binary(max_size=2))
+                ids = data.draw(st.lists(st.sampled_from(known), max_size=3))
+                level = data.draw(st.integers(0, 2))
+                counts = data.draw(st.lists(st.sampled_from([0, 1, 127, 128, 65535]), max_size=3))
+                lengths = b"".join(count.to_bytes(2, "big") for count in counts) if level == 0 else b""
+                page = encode_page(level, lengths + b"".join(ids)) + data.draw(st.binary(max_size=2))
                 known.append(opened._store_page(page))
             size = data.draw(st.sampled_from([0, 1, CHUNK, 3 * CHUNK, 513 * CHUNK]))
             chunk = data.draw(st.sampled_from([1, CHUNK, 2 * CHUNK]))
@@ -310,7 +313,7 @@ def test_manifests_with_odd_fields(data: st.DataObject) -> None:
     assert manifest.created.tzinfo is not None
     for disk in manifest.disks:
         assert disk.size == disk.map.size >= 0
-        assert (type(disk.lun), len(disk.map.root), disk.map.chunk_size > 0) == (int, 32, True)
+        assert (type(disk.lun), len(disk.map.root), disk.map.chunk_size > 0) == (int, 16, True)
 
 
 @pytest.mark.parametrize(

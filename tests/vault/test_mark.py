@@ -12,13 +12,14 @@ from overwinter.model.errors import VaultError
 from overwinter.model.extent import Extent
 from overwinter.vault import DiskMap, VaultStore
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import ZERO_ID, MapReader, Shape, decode_root
+from overwinter.vault.diskmap import MapReader, Shape, decode_root
+from overwinter.vault.leaf import ZERO_ID
 from overwinter.vault.mark import mark_disks
 from overwinter.vault.seal import ID_LENGTH, BlobKind
 from tests.vault.disks import CHUNK, back_up, manifest, new_vault, noise
 
-#: Of one page, of one full page and one more, of three.
-SIZES = (5, 512, 600, 1300)
+#: Of one leaf, of one full leaf, of one more, of eleven.
+SIZES = (5, 128, 150, 1300)
 
 
 class Marked:
@@ -56,9 +57,8 @@ def needed(blobs: BlobStore, disk: DiskMap) -> set[bytes]:
         return blobs.read(BlobKind.PAGE, page)
 
     tree = decode_root(load(disk.root), disk.size, disk.chunk_size)
-    for run in MapReader(Shape(disk.size, disk.chunk_size), tree, load).runs(0, disk.size // CHUNK):
-        met |= {chunk for _, chunk in run}
-    return met - {ZERO_ID}
+    met |= {chunk.id for chunk in MapReader(Shape(disk.size, disk.chunk_size), tree, load).chunks()}
+    return met
 
 
 def marked(blobs: BlobStore, disks: list[DiskMap]) -> Marked:
@@ -111,4 +111,4 @@ def test_versions_of_a_disk_cost_what_changed(tmp_path: Path) -> None:
         maps.append(back_up(store, str(number), disk, [Extent(number * CHUNK, CHUNK)], maps[-1]))
     marks = marked(store._blobs, maps)
     assert marks.ids == set().union(*(needed(store._blobs, one) for one in maps))
-    assert marks.count <= 512 + 10 + 2 * len(maps)
+    assert marks.count <= 512 + 10 + 4 + 3 * len(maps)  # with four leaves, and three pages of each version

@@ -13,7 +13,7 @@ from overwinter.model.extent import Extent
 from overwinter.vault import DiskMap, rebuild_index
 from tests.vault.disks import CHUNK, NOW, key, manifest, new_vault, noise, read_from, reopen, restore
 
-#: Sizes on both sides of one map page (512 chunks), one not of whole chunks.
+#: Sizes on both sides of one leaf of the map (128 chunks), one not of whole blocks.
 SIZES = [3 * CHUNK + 100, 700 * CHUNK]
 
 
@@ -43,10 +43,14 @@ def without(extents: list[Extent], offset: int, length: int) -> list[Extent]:
 
 
 class VaultMachine(RuleBasedStateMachine):
+    """Every block is a chunk."""
+
+    chunk_size = CHUNK
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="vault-model-"))
-        self.vault = new_vault(self.directory / "vault")
+        self.vault = new_vault(self.directory / "vault", chunk_size=self.chunk_size)
         self.disks = [DiskModel(bytearray(size)) for size in SIZES]
         self.points: dict[str, list[tuple[DiskMap, bytes]]] = {}
         self.count = 0
@@ -125,5 +129,13 @@ class VaultMachine(RuleBasedStateMachine):
                 assert restore(self.vault, disk) == content
 
 
+class LongChunksMachine(VaultMachine):
+    """Content decides where chunks end, and increments must find the old ones' ends."""
+
+    chunk_size = 8 * CHUNK
+
+
 TestVaultMachine = VaultMachine.TestCase
 TestVaultMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestLongChunksMachine = LongChunksMachine.TestCase
+TestLongChunksMachine.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)

@@ -62,7 +62,7 @@ def test_the_shortest_torture() -> None:
     ]
     assert tally["crash_states"] > 100
     assert tally["robust_actions"] == ACTIONS
-    assert tally["bytes_flipped"] > 100
+    assert tally["bytes_flipped"] > 50
     assert tally["points_lost"] == tally["wrong_data"] == tally["tracebacks"] == 0
 
 

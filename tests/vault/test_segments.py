@@ -1,11 +1,14 @@
 """Chunks that arrive together are compressed as one, and each is found again."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from overwinter.model.errors import VaultDataCorrupt
 from overwinter.model.extent import Extent
+from overwinter.vault.pack import Blob, BlobDecoder, Encoding, PackBuilder
+from overwinter.vault.seal import BlobKind, ObjectKind, VaultKeys
 from overwinter.vault.storage import LocalStorage
 from tests.vault.disks import back_up, new_vault, noise, reopen, restore
 
@@ -25,7 +28,7 @@ def test_what_two_chunks_share_is_stored_once(tmp_path: Path) -> None:
     assert restore(reopen(tmp_path), reopen(tmp_path).manifest("1").disks[0].map) == disk
 
 
-@pytest.mark.parametrize("chunk_size", [4096, 64 * 1024, 4 * MIB])
+@pytest.mark.parametrize("chunk_size", [4096, 64 * 1024, 256 * 1024])
 def test_every_chunk_of_a_segment_is_found(tmp_path: Path, chunk_size: int) -> None:
     disk = noise(3, 5 * MIB + 777)  # the last chunk is shorter
     vault = new_vault(tmp_path, chunk_size=chunk_size)
@@ -59,3 +62,16 @@ def test_a_number_outside_its_segment_is_damage(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("overwinter.vault.index.split_extent", lambda extent: (extent >> 8, 200))
     with pytest.raises(VaultDataCorrupt, match="hash differs"):
         vault.read_range(found, 0, 10)
+
+
+@pytest.mark.parametrize("lengths", [[5, 4], [5, 6], [10, 1], [2**32 - 1, 11]])
+def test_lengths_that_do_not_make_up_a_segment_are_damage(lengths: list[int]) -> None:
+    keys = VaultKeys(bytes(32), UUID(int=1))
+    cipher = keys.new_cipher(ObjectKind.PACK, "packs/00/00", lambda length: bytes(length))
+    builder = PackBuilder(b"\0" * 8, cipher, bytearray(MIB))
+    blobs = [Blob(bytes([number]) * 16, length) for number, length in enumerate(lengths)]
+    builder.add(BlobKind.CHUNK, blobs, Encoding.PLAIN, b"0123456789")
+    (entry, _) = builder.entries
+    stored = builder.buffer[entry.offset : entry.offset + entry.length]
+    with pytest.raises(VaultDataCorrupt, match="do not make it up"):
+        BlobDecoder().decode(cipher, BlobKind.CHUNK, entry.offset, stored)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from overwinter.model.errors import JobCancelled, VaultObjectMissing
 from overwinter.model.extent import Extent
 from overwinter.vault import DiskMap, VaultStore
-from overwinter.vault.diskmap import ZERO_ID
 from overwinter.vault.growth import Stored, growth
 from overwinter.vault.index import RECORD_LENGTH, Index, IndexTable
 from overwinter.vault.ownership import Ownership
@@ -115,7 +114,7 @@ def blobs_of(vault: VaultStore, disk: DiskMap) -> set[bytes]:
     pages: set[bytes] = {disk.root}
     reader = open_map(vault._blobs, disk)
     reader._load = lambda page: (pages.add(page), vault._blobs.read(BlobKind.PAGE, page))[1]  # type: ignore[func-returns-value]
-    chunks = {each for run in reader.runs(0, -(-disk.size // CHUNK)) for _, each in run if each != ZERO_ID}
+    chunks = {chunk.id for chunk in reader.chunks()}
     return chunks | pages
 
 
@@ -133,7 +132,7 @@ def test_the_same_as_counted_one_by_one(
     vault = new_vault(tmp_path_factory.mktemp("stats"))
     needs: list[tuple[int, set[bytes]]] = []
     for number, (of, disks) in enumerate(points):
-        # Pages of 512 chunks: only with more of them a map has pages above pages.
+        # Leaves of 128 chunks: only with more of them a map has pages above.
         contents = [
             b"".join(noise(seed, CHUNK) if seed else bytes(200 * CHUNK) for seed in disk) for disk in disks
         ]
@@ -205,9 +204,9 @@ def test_memory_per_record() -> None:
     owners = Ownership(snapshot, [0])
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert owners.memory_bytes == 12 * records
-    assert held < 12.5 * records
-    assert peak < 14 * records
+    assert owners.memory_bytes == 14 * records
+    assert held < 14.5 * records
+    assert peak < 16 * records
 
 
 def stored(day: float, new_bytes: int) -> Stored:

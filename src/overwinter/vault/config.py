@@ -3,18 +3,11 @@
 import json
 
 from overwinter.model.errors import VaultDataCorrupt
+from overwinter.vault.chunking import is_chunk_size
 from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
 from overwinter.vault.storage import Storage
 
 CONFIG = "config"
-
-#: Chunk sizes that a vault may have, in bytes; a power of two between these.
-_CHUNK_SIZES = (4 * 1024, 4 * 1024 * 1024)
-
-
-def is_chunk_size(size: int) -> bool:
-    """Whether a vault may have chunks of ``size`` bytes."""
-    return _CHUNK_SIZES[0] <= size <= _CHUNK_SIZES[1] and not size & (size - 1)
 
 
 def put_config(storage: Storage, keys: VaultKeys, random: Random, chunk_size: int) -> None:

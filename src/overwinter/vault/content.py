@@ -28,15 +28,15 @@ class Wanted:
 
     @property
     def keys(self) -> bytes:
-        """First halves of the blobs' ids."""
-        return b"".join(blob.id_prefix for blob in self.blobs)
+        """The blobs' ids."""
+        return b"".join(blob.id for blob in self.blobs)
 
 
 @dataclass
 class PackRead:
     """What came of a pack: segments and bytes read, damaged segments by their offsets, with the reason.
 
-    ``damaged_keys`` and ``gone_keys`` are first halves of ids of the blobs in them, and of those that were
+    ``damaged_keys`` and ``gone_keys`` are the ids of the blobs in them, and of those that were
     not looked at because the pack has vanished.
     """
 
@@ -135,5 +135,5 @@ def _check(
     opened = decrypt(cipher, segment.offset, stored)
     plain = decoder.decompress(cipher, segment.offset, opened)
     for blob in segment.blobs:
-        if not blobs.keys.identity(opened.kind, plain.blobs(blob.number)).startswith(blob.id_prefix):
+        if blobs.keys.identity(opened.kind, plain.blobs(blob.number)) != blob.id:
             raise VaultDataCorrupt(f"{cipher.describe(segment.offset)} is not what the index says.")

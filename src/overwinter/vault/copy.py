@@ -1,19 +1,19 @@
 """Copying recovery points into another vault with its own key: the second site.
 
 Ids are hashes under each vault's own key, so no object can be taken over as it is: chunks are read, verified
-and stored anew. What the target has is not stored twice. Points go oldest first, and each disk builds upon
-the newest earlier point of it that both vaults have, so what is read is what has changed since.
+and stored anew, cut as they are in the source. What the target has is not stored twice. Points go oldest
+first, and each disk builds upon the newest earlier point of it that both vaults have, so what is read is what
+has changed since.
 
 Nothing is written to the source. In the target each point is a session like that of a backup; so a copy that
 was killed anywhere is simply run again, and finds what it had stored.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from overwinter.model.errors import AlreadyExists, NotFound, VaultDataCorrupt, VaultObjectMissing
-from overwinter.model.extent import Extent
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.session import CheckCancelled, Progress, Session, SessionStats
@@ -61,9 +61,9 @@ def copy_points(
     far; ``cancelled`` is called often, from any thread, and raises when the work must stop.
 
     Before a copied point is committed, each of its maps is compared with the source's: the same size, and
-    the same ranges differ from the parent's map (from zeros without a parent), exact to the larger of the
-    chunk sizes; where these are equal, the same ranges read as zeros. Contents are verified by their hashes
-    as they are read; what was written is not read back.
+    the same ranges differ from the parent's map (from zeros without a parent), exact to the chunk, and the
+    same of them read as zeros. Contents are verified by their hashes as they are read; what was written is
+    not read back.
 
     Memory is that of one session, the manifests of both vaults, and a few MiB.
 
@@ -162,16 +162,13 @@ class _Copy:
     def _store(self, session: Session, disk: ManifestDisk, parent: _Parent | None) -> DiskMap:
         before, upon = (None, None) if parent is None else (parent.source, parent.target)
         changes = self._source.changes(disk.map, before)
-        read = self._source.reader(disk.map).read
-        return session.store_disk(disk.target, disk.map.size, changes, read, upon)
+        source = self._source.reader(disk.map)
+        return session.store_disk(disk.target, disk.map.size, changes, source.read, upon, source)
 
     def _compare(self, point: Manifest, disk: ManifestDisk, copied: DiskMap, parent: _Parent | None) -> None:
         """Raise ``VaultDataCorrupt`` unless the copy of a disk has changed where the disk itself has."""
         before, upon = (None, None) if parent is None else (parent.source, parent.target)
         wanted, found = self._source.changes(disk.map, before), self._target.changes(copied, upon)
-        if disk.map.chunk_size != copied.chunk_size:
-            unit = max(disk.map.chunk_size, copied.chunk_size)
-            wanted, found = _rounded(wanted, unit), _rounded(found, unit)
         if copied.size != disk.map.size or any(one != other for one, other in zip_longest(wanted, found)):
             raise VaultDataCorrupt(
                 f"The copy of recovery point {point.point_id} differs from it in disk {disk.target}; "
@@ -205,17 +202,3 @@ def _without_maps(point: Manifest) -> Manifest:
     """What of a manifest is the same in every vault."""
     disks = (replace(disk, map=DiskMap(disk.map.size, b"", 0)) for disk in point.disks)
     return replace(point, disks=tuple(disks))
-
-
-def _rounded(extents: Iterator[Extent], unit: int) -> Iterator[Extent]:
-    """The units of ``unit`` bytes that extents touch, as long ranges."""
-    first = end = 0
-    for extent in extents:
-        begin = extent.offset // unit * unit
-        if begin > end:
-            if end > first:
-                yield Extent(first, end - first)
-            first = begin
-        end = -(-extent.end // unit) * unit
-    if end > first:
-        yield Extent(first, end - first)

@@ -26,13 +26,10 @@ LOST = "lost/"
 #: Blobs that one object names (2 MiB of JSON).
 _BLOBS = 64 * 1024
 
-#: What of an id records and marks hold, in bytes.
-HALF = 16
-
 
 @dataclass(frozen=True)
 class LostBlobs:
-    """The first halves of ids of chunks, and of pages, that an object ``lost/<n>`` names."""
+    """The ids of chunks, and of pages, that an object ``lost/<n>`` names."""
 
     chunks: Keys
     pages: Keys
@@ -81,15 +78,9 @@ def get_lost(vault: Objects, name: str) -> LostBlobs:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: {error}") from error
 
 
-def keys_of(halves: bytes | bytearray) -> Keys:
-    """The keys of first halves of ids that follow each other. Raises ``ValueError``."""
-    columns = np.frombuffer(halves, ">u8").reshape(-1, 2)
-    return Keys(columns[:, 0].astype(np.uint64), columns[:, 1].astype(np.uint64))
-
-
 def _text(keys: Keys, part: slice) -> str:
     return np.stack([keys.high[part], keys.low[part]], axis=1).astype(">u8").tobytes().hex()
 
 
 def _keys(text: str) -> Keys:
-    return keys_of(bytes.fromhex(text))
+    return Keys.of(bytes.fromhex(text))

@@ -12,13 +12,16 @@ import numpy as np
 
 from overwinter.model.extent import Extent
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import FANOUT, ZERO_ID, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.chunking import BLOCK
+from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.leaf import ZERO_ID, Leaf, decode_leaf, zeros
 from overwinter.vault.seal import ID_LENGTH, BlobKind
+from overwinter.vault.table import U64
 
 
 @dataclass(frozen=True)
 class _Changed:
-    """``count`` chunks from chunk number ``first``; ``zero`` when they read as zeros now."""
+    """``count`` blocks from block ``first``; ``zero`` when they read as zeros now."""
 
     first: int
     count: int
@@ -28,7 +31,7 @@ class _Changed:
 def changes(blobs: BlobStore, disk: DiskMap, since: DiskMap | None) -> Iterator[Extent]:
     """See ``VaultStore.changes``."""
     if since is not None and (since.size, since.chunk_size) != (disk.size, disk.chunk_size):
-        raise ValueError(f"disks of {since.size} and {disk.size} bytes cannot be compared chunk by chunk")
+        raise ValueError(f"disks of {since.size} and {disk.size} bytes cannot be compared")
     shape = Shape(disk.size, disk.chunk_size)
     before = ZERO_ID if since is None else _tree(blobs, since)
     held: _Changed | None = None
@@ -44,8 +47,8 @@ def changes(blobs: BlobStore, disk: DiskMap, since: DiskMap | None) -> Iterator[
 
 
 def _extent(disk: DiskMap, changed: _Changed) -> Extent:
-    offset = changed.first * disk.chunk_size
-    return Extent(offset, min(changed.count * disk.chunk_size, disk.size - offset), changed.zero)
+    offset = changed.first * BLOCK
+    return Extent(offset, min(changed.count * BLOCK, disk.size - offset), changed.zero)
 
 
 def _tree(blobs: BlobStore, disk: DiskMap) -> bytes:
@@ -55,16 +58,17 @@ def _tree(blobs: BlobStore, disk: DiskMap) -> bytes:
 def _differing(
     blobs: BlobStore, shape: Shape, level: int, page: int, before: bytes, after: bytes
 ) -> Iterator[_Changed]:
-    """The chunks below one page that differ, in order."""
+    """What below one page differs, in order."""
     if before == after:
         return
-    old, new = (_entries(blobs, shape, level, page, page_id) for page_id in (before, after))
     if level == 0:
-        yield from _differing_chunks(page * FANOUT, old, new)
+        old, new = (_leaf(blobs, shape, page, page_id) for page_id in (before, after))
+        yield from _differing_blocks(shape.first(0, page), old, new)
         return
-    for number in range(len(new) // ID_LENGTH):
+    older, newer = (_entries(blobs, shape, level, page, page_id) for page_id in (before, after))
+    for number in range(len(newer) // ID_LENGTH):
         here = slice(number * ID_LENGTH, (number + 1) * ID_LENGTH)
-        yield from _differing(blobs, shape, level - 1, page * FANOUT + number, old[here], new[here])
+        yield from _differing(blobs, shape, level - 1, page * FANOUT + number, older[here], newer[here])
 
 
 def _entries(blobs: BlobStore, shape: Shape, level: int, page: int, page_id: bytes) -> bytes:
@@ -74,11 +78,28 @@ def _entries(blobs: BlobStore, shape: Shape, level: int, page: int, page_id: byt
     return decode_page(blobs.read(BlobKind.PAGE, page_id), level, count)
 
 
-def _differing_chunks(first: int, before: bytes, after: bytes) -> Iterator[_Changed]:
-    old, new = (np.frombuffer(ids, np.uint64).reshape(-1, ID_LENGTH // 8) for ids in (before, after))
+def _leaf(blobs: BlobStore, shape: Shape, page: int, page_id: bytes) -> Leaf:
+    blocks = shape.page_blocks(0, page)
+    if page_id == ZERO_ID:
+        return zeros(blocks)
+    return decode_leaf(blobs.read(BlobKind.PAGE, page_id), blocks)
+
+
+def _differing_blocks(first: int, before: Leaf, after: Leaf) -> Iterator[_Changed]:
+    """Where two leaves differ: other chunks, or the same ones elsewhere. Whole chunks of both, or zeros."""
+    old, new = _by_block(before), _by_block(after)
     changed, data = (old != new).any(axis=1), new.any(axis=1)
     kinds = changed.astype(np.int8) * (1 + data)  # 0 the same, 1 zeros now, 2 data now
     cuts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
     for begin, end in pairwise(cuts):
         if kinds[begin]:
             yield _Changed(first + begin, end - begin, zero=bool(kinds[begin] == 1))
+
+
+def _by_block(leaf: Leaf) -> U64:
+    """For each block of a region the id of its chunk, as numbers, and where that begins; zeros for zeros."""
+    ids = np.frombuffer(leaf.ids, np.uint64).reshape(-1, ID_LENGTH // 8)
+    begins = leaf.counts.cumsum() - leaf.counts
+    rows = np.column_stack([ids, np.where(ids.any(axis=1), begins, 0).astype(np.uint64)])
+    result: U64 = np.repeat(rows, leaf.counts, axis=0)
+    return result

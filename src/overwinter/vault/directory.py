@@ -8,6 +8,7 @@ from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.index import record
 from overwinter.vault.pack import (
+    Blob,
     BlobDecoder,
     Entry,
     Opened,
@@ -21,18 +22,18 @@ from overwinter.vault.pack import (
 from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectCipher, ObjectKind
 from overwinter.vault.storage import StoredObject
 
-#: How every frame looks from its fifth byte: blob size, kind, encoding, zeros.
-_FRAME_LIKE = re.compile(rb"(?=.{4}\0.{3}[\1\2][\0\1]\0\0)", re.DOTALL)
+#: How every frame looks from its fifth byte: number of blobs, kind, encoding, zeros.
+_FRAME_LIKE = re.compile(rb"(?=.{4}\0\0[\0\1].[\1\2][\0\1]\0\0)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A segment that a scan found whole: its place in bytes, itself, and the ids of its blobs."""
+    """A segment that a scan found whole: its place in bytes, itself, and its blobs."""
 
     offset: int
     length: int
     opened: Opened
-    ids: list[bytes]
+    blobs: list[Blob]
 
 
 def pack_of(stored: StoredObject) -> bytes:
@@ -93,6 +94,6 @@ def scan(blobs: BlobStore, name: str) -> Iterator[Found]:
             continue
         if opened.kind is not BlobKind.DIRECTORY:
             contents = segment.each_blob()
-            ids = [blobs.keys.identity(opened.kind, content) for content in contents]
-            yield Found(begin, length, opened, ids)
+            its = [Blob(blobs.keys.identity(opened.kind, content), len(content)) for content in contents]
+            yield Found(begin, length, opened, its)
         begin += length

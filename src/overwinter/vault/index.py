@@ -1,10 +1,6 @@
 """Which blob lies where: the index in memory, and the index objects that keep it.
 
-Records hold the first 16 bytes of a blob's id only. An id is a keyed hash, so nobody without the key can look
-for two contents that agree there, and the chance that two of 2^32 blobs do so is 2^-65. Were it to happen, no
-wrong data comes of it: a reader compares the hash of what it read with the whole id.
-
-In memory a record takes 28 bytes (``table.py``): 112 MiB for 1 TiB of unique data in chunks of 256 KiB. Most
+In memory a record takes 28 bytes (``table.py``): 167 MiB for 1 TiB of unique data in chunks of 176 KiB. Most
 records are in one table per shard; a few recent tables of growing size hold what was added since. So a
 look-up is a handful of binary searches, and no change of the index copies it as a whole.
 """
@@ -17,7 +13,7 @@ import numpy as np
 
 from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.pack import NUMBER_BITS, PACK_ID_LENGTH, Entry, split_extent
-from overwinter.vault.seal import ObjectKind, Random, VaultKeys, open_object, seal_object
+from overwinter.vault.seal import ID_LENGTH, ObjectKind, Random, VaultKeys, open_object, seal_object
 from overwinter.vault.storage import Storage, StoredObject
 from overwinter.vault.table import (
     EMPTY,
@@ -34,9 +30,8 @@ from overwinter.vault.table import (
     shard_of,
 )
 
-_PREFIX_LENGTH = 16
-_PREFIX = struct.Struct(">QQ")
-_RECORD = struct.Struct(f">{_PREFIX_LENGTH}s{PACK_ID_LENGTH}sII")
+_ID = struct.Struct(">QQ")
+_RECORD = struct.Struct(f">{ID_LENGTH}s{PACK_ID_LENGTH}sII")
 RECORD_LENGTH = _RECORD.size
 
 #: The same record as numpy sees it.
@@ -148,7 +143,7 @@ class Index:
 
     def find(self, blob_id: bytes) -> Location | None:
         """Where a blob lies, or null when the vault does not have it."""
-        high, low = _PREFIX.unpack_from(blob_id)
+        high, low = _ID.unpack(blob_id)
         for table in (*self._recent, self._shards[shard_of(high)]):
             row = table.find(high, low)
             if row is not None:
@@ -159,7 +154,7 @@ class Index:
         return None
 
     def find_many(self, ids: bytes | bytearray | memoryview) -> Locations:
-        """Where the blobs of ids of 32 bytes that follow each other lie. Best for thousands at a time."""
+        """Where the blobs of ids that follow each other lie. Best for thousands at a time."""
         return self.find_keys(Keys.of(ids))
 
     def find_keys(self, keys: Keys) -> Locations:
@@ -296,12 +291,12 @@ class Index:
 
 def record(pack: bytes, entry: Entry) -> bytes:
     """The index record of a pack's entry."""
-    return _RECORD.pack(entry.id[:_PREFIX_LENGTH], pack, entry.offset, entry.extent)
+    return _RECORD.pack(entry.id, pack, entry.offset, entry.extent)
 
 
-def id_prefix(high: int, low: int) -> bytes:
-    """What records hold of a blob's id, from its form as two numbers."""
-    return _PREFIX.pack(high, low)
+def blob_id(high: int, low: int) -> bytes:
+    """A blob's id from its form as two numbers."""
+    return _ID.pack(high, low)
 
 
 def segment_lengths(table: Table) -> U32:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overwinter.model.errors import VaultObjectMissing
-from overwinter.vault.index import Snapshot, id_prefix, pack_bytes
+from overwinter.vault.index import Snapshot, blob_id, pack_bytes
 from overwinter.vault.pack import split_extent
 from overwinter.vault.table import Bools, Keys, Rows, Table, joined
 
@@ -30,9 +30,9 @@ class PackUse:
 
 @dataclass(frozen=True)
 class LiveBlob:
-    """A live blob of a pack: first 16 bytes of its id, offset and length of its segment, its number there."""
+    """A live blob of a pack: its id, offset and length of its segment, its number there."""
 
-    id_prefix: bytes
+    id: bytes
     offset: int
     length: int
     number: int
@@ -58,7 +58,7 @@ class Liveness:
         self._marked: list[Bools] = [np.zeros(len(table), bool) for table in index.tables]
 
     def mark(self, ids: bytes | bytearray | memoryview, missing: TellMissing = _refuse) -> Bools:
-        """Mark the blobs of ids of 32 bytes that follow each other; an id of zeros stands for nothing.
+        """Mark the blobs of ids that follow each other; an id of zeros stands for nothing.
 
         Gives for each id whether it is marked for the first time; where an id is repeated, for one of them.
         Best for tens of thousands at a time. ``missing`` is told which ones the index does not know; without
@@ -203,4 +203,4 @@ def _blobs(records: Table) -> Iterator[LiveBlob]:
         records.extent.tolist(),
         strict=True,
     ):
-        yield LiveBlob(id_prefix(high, low), offset, *split_extent(extent))
+        yield LiveBlob(blob_id(high, low), offset, *split_extent(extent))

@@ -16,11 +16,12 @@ import numpy as np
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultFormatUnsupported
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.leaf import Leaf, decode_leaf
 from overwinter.vault.seal import ID_LENGTH, BlobKind
 from overwinter.vault.table import U64, Rows
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: Ids of chunks that are gathered before they are marked (2 MiB), and pages that are looked at together.
+#: Ids of chunks that are gathered before they are marked (1 MiB), and pages that are looked at together.
 _CHUNK_IDS = 64 * 1024
 _PAGES = 16 * 1024
 
@@ -31,8 +32,8 @@ _BATCH = 32
 _MAPS = 256
 
 
-#: Is told each page as it is read: its id, its level and its entries.
-PageRead = Callable[[bytes, int, bytes], object]
+#: Is told each page as it is read: its id, and the leaf that it is, or the ids of pages in it.
+PageRead = Callable[[bytes, Leaf | bytes], object]
 
 
 class Marks(Protocol):
@@ -87,20 +88,21 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
     while pages:
         # Versions of one page next to each other, in the order of their maps.
         waiting, pages = sorted(pages, key=lambda page: (page.level, page.number)), []
-        before = b""
+        before: Leaf | bytes = b""
         for begin in range(0, len(waiting), _PAGES):
             some = waiting[begin : begin + _PAGES]
             new = _new(marks, [page.id for page in some])
             wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
-            for page, entries in _read(blobs, marks, wanted):
+            for page, found in _read(blobs, marks, wanted):
                 if page_read is not None:
-                    page_read(page.id, page.level, entries)
-                places = _changed(entries, before)
-                before = entries
+                    page_read(page.id, found)
+                ids = _ids(found)
+                places = _changed(ids, _ids(before))
+                before = found
                 if page.level:
-                    pages += _children(page, entries, places)
+                    pages += _children(page, ids, places)
                     continue
-                chunk_ids += _words(entries).T[places].tobytes()
+                chunk_ids += _words(ids).T[places].tobytes()
                 if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
                     marks.mark(chunk_ids, BlobKind.CHUNK)
                     chunk_ids = bytearray()
@@ -112,37 +114,48 @@ def _new(marks: Marks, ids: list[bytes]) -> list[bool]:
     return list(marks.mark(b"".join(ids), BlobKind.PAGE)) if ids else []
 
 
-def _read(blobs: BlobStore, marks: Marks, pages: list[_Page]) -> Iterator[tuple[_Page, bytes]]:
-    """The entries of pages, in order."""
+def _read(blobs: BlobStore, marks: Marks, pages: list[_Page]) -> Iterator[tuple[_Page, Leaf | bytes]]:
+    """Pages with what is in them, in order."""
     batches = (pages[begin : begin + _BATCH] for begin in range(0, len(pages), _BATCH))
     with closing(
-        ordered_map(lambda batch: [_entries(blobs, marks, page) for page in batch], batches, worker_count())
+        ordered_map(lambda batch: [_opened(blobs, marks, page) for page in batch], batches, worker_count())
     ) as found:
         for number, batch in enumerate(found):
             yield from zip(pages[number * _BATCH :], batch, strict=False)
 
 
-def _entries(blobs: BlobStore, marks: Marks, page: _Page) -> bytes:
-    """The ids in a page; none of one that cannot be read."""
+def _opened(blobs: BlobStore, marks: Marks, page: _Page) -> Leaf | bytes:
+    """A leaf, or the ids in a page above; none of one that cannot be read."""
     try:
         stored = blobs.read(BlobKind.PAGE, page.id)
-        return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+        if page.level:
+            return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
+        return decode_leaf(stored, page.shape.page_blocks(0, page.number))
     except (VaultDataCorrupt, VaultFormatUnsupported) as error:
         marks.unreadable(page.id, error)
         return b""
 
 
-def _changed(entries: bytes, before: bytes) -> Rows:
-    """The places of ids that are not zero and not the same as in another page; ascending."""
-    now, then = _words(entries), _words(before)
-    differing = now.copy()
-    differing[:, : then.shape[1]] ^= then[:, : now.shape[1]]
-    places = np.flatnonzero(differing[0] | differing[1] | differing[2] | differing[3])
-    return places[now[:, places].any(axis=0)]
+def _ids(found: Leaf | bytes) -> bytes:
+    return found.ids if isinstance(found, Leaf) else found
+
+
+def _changed(ids: bytes, before: bytes) -> Rows:
+    """The places of ids that are not zero and not the same as in another page; ascending.
+
+    A change of a leaf may move the ids after it, so these are compared from the end as well.
+    """
+    now, then = _words(ids), _words(before)
+    both = min(now.shape[1], then.shape[1])
+    known = np.zeros(now.shape[1], bool)
+    if both:
+        known[:both] = (now[:, :both] == then[:, :both]).all(axis=0)
+        known[-both:] |= (now[:, -both:] == then[:, -both:]).all(axis=0)
+    return np.flatnonzero(~known & now.any(axis=0))
 
 
 def _words(entries: bytes) -> U64:
-    """A column of four numbers for each id."""
+    """A column of two numbers for each id."""
     return np.frombuffer(entries, np.uint64).reshape(-1, ID_LENGTH // 8).T
 
 

@@ -1,8 +1,8 @@
 """Who needs each blob: one recovery point only, several of one VM, or several VMs; and how much it occupies.
 
-A column of each is kept for the records of the index: 12 bytes per record beside the index's own 28 (48 MiB
-for 1 TiB of unique data in chunks of 256 KiB). A page is read again only when it turns out to be needed by
-more, so at most three times, however many points there are.
+Columns are kept for the records of the index: 14 bytes per record beside the index's own 28 (83 MiB for
+1 TiB of unique data in chunks of 176 KiB). A page is read again only when it turns out to be needed by more,
+so at most three times, however many points there are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from overwinter.model.errors import VaultError, VaultObjectMissing
 from overwinter.vault.index import Snapshot, pack_bytes, segment_lengths
-from overwinter.vault.seal import ID_LENGTH, BlobKind
+from overwinter.vault.leaf import Leaf
+from overwinter.vault.seal import BlobKind
 from overwinter.vault.table import U32, U64, Bools, Keys, Rows, Table
 
 _Owners = NDArray[np.int32]
+_U16 = NDArray[np.uint16]
 
 #: Nobody needs it. Points are numbered from 1, then VMs, then comes the number for several VMs.
 _NOBODY = 0
@@ -40,6 +42,7 @@ class Ownership:
         self._share = self._shares(records)
         self._owner: _Owners = np.zeros(records, np.int32)
         self._below: U32 = np.zeros(records, np.uint32)
+        self._blocks: _U16 = np.zeros(records, np.uint16)
         self._point = _NOBODY
         self._new = 0
         self._inner: list[tuple[int, bytes]] = []
@@ -47,7 +50,7 @@ class Ownership:
     @property
     def memory_bytes(self) -> int:
         """What the columns occupy."""
-        return self._share.nbytes + self._owner.nbytes + self._below.nbytes
+        return sum(column.nbytes for column in (self._share, self._owner, self._below, self._blocks))
 
     def enter(self, point: int) -> None:
         """From now on everything is marked for this point, numbered from 0."""
@@ -75,14 +78,16 @@ class Ownership:
         """See ``Marks.unreadable``."""
         raise error
 
-    def page_read(self, page_id: bytes, level: int, entries: bytes) -> None:
-        """Take note of a page's entries."""
+    def page_read(self, page_id: bytes, found: Leaf | bytes) -> None:
+        """Take note of what is in a page."""
         row = int(self._rows(page_id)[0])
-        if level:
-            self._inner.append((row, entries))  # what is below its entries is read after it
-        else:
-            ids = np.frombuffer(entries, np.uint64).reshape(-1, ID_LENGTH // 8)
-            self._below[row] = np.count_nonzero(ids.any(axis=1))
+        if not isinstance(found, Leaf):
+            self._inner.append((row, found))  # what is below its entries is read after it
+            return
+        chunks = self._rows(found.ids)
+        there = chunks >= 0
+        self._blocks[chunks[there]] = found.counts[there]
+        self._below[row] = found.counts[there].sum()
 
     def leave(self) -> int:
         """End a point; gives the stored bytes of what no point before it needed."""
@@ -91,14 +96,14 @@ class Ownership:
             self._below[row] = self._below[children[children >= 0]].sum()
         return self._new
 
-    def chunks_below(self, page_id: bytes) -> int:
-        """How many chunks below a page are not zero."""
+    def blocks_below(self, page_id: bytes) -> int:
+        """How many blocks below a page do not read as zeros."""
         row = int(self._rows(page_id)[0])
         return 0 if row < 0 else int(self._below[row])
 
-    def needed(self) -> tuple[int, int]:
-        """How many blobs are needed, and how many of these are pages of maps; roots are none."""
-        return int(np.count_nonzero(self._owner)), int(np.count_nonzero(self._below))
+    def needed_blocks(self) -> int:
+        """How many blocks the needed chunks have, each chunk counted once."""
+        return int(self._blocks[self._owner != _NOBODY].sum(dtype=np.uint64))
 
     def own_bytes(self) -> tuple[list[int], list[int]]:
         """Stored bytes that only each point needs, and only each VM."""

@@ -1,15 +1,17 @@
 """Packs: files of many blobs that describe themselves.
 
 A pack is a header, segments one after another, a sealed directory of their blobs, and the directory's place.
-A segment is a plain frame (length, blob size, kind, encoding) and the sealed content: blobs that arrived
-together, compressed as one, because chunks of 256 KiB compressed one by one take 8 % more. The index is
-rebuilt from the directories; were a directory lost, frames and contents would still give everything.
+A segment is a plain frame (length, number of blobs, kind, encoding) and the sealed content: the blobs'
+lengths, then blobs that arrived together, compressed as one, because chunks compressed one by one take 8 %
+more. The index is rebuilt from the directories; were a directory lost, frames and contents would still give
+everything.
 """
 
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 
 import zstandard
 
@@ -36,6 +38,7 @@ SEGMENT_SIZE = 4 * 1024 * 1024
 _FRAME = struct.Struct(">IIBBxx")
 _ENTRY = struct.Struct(f">{ID_LENGTH}sII")
 _TRAILER = struct.Struct(">I")
+_LENGTH = struct.Struct(">I")
 
 #: An entry's last word is length * 256 + number.
 NUMBER_BITS = 8
@@ -84,6 +87,14 @@ class Entry:
         return cls(blob_id, offset, *split_extent(extent))
 
 
+@dataclass(frozen=True)
+class Blob:
+    """A blob that is to be stored: its id, and its length in bytes."""
+
+    id: bytes
+    length: int
+
+
 def split_extent(extent: int) -> tuple[int, int]:
     """Length of a segment and number of a blob in it, from their common word."""
     return extent >> NUMBER_BITS, extent & (1 << NUMBER_BITS) - 1
@@ -91,22 +102,21 @@ def split_extent(extent: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment's plain content: blobs of ``blob_size`` bytes, the last one perhaps shorter; 0: one blob."""
+    """A segment's plain content: blobs one after another. ``ends`` are where each ends, after a first 0."""
 
-    content: bytes
-    blob_size: int
+    content: Buffer
+    ends: Sequence[int]
 
     def blobs(self, first: int, count: int = 1) -> memoryview:
-        """``count`` blobs from number ``first`` as one piece; empty or shorter when it has no such blobs."""
-        if not self.blob_size:
-            return memoryview(self.content if first == 0 else b"")
-        return memoryview(self.content)[first * self.blob_size : (first + count) * self.blob_size]
+        """``count`` blobs from number ``first`` as one piece; empty when it has no such blobs."""
+        if first + count >= len(self.ends):
+            return memoryview(b"")
+        return memoryview(self.content)[self.ends[first] : self.ends[first + count]]
 
     def each_blob(self) -> Iterator[memoryview]:
         """Its blobs in order."""
-        size = self.blob_size or max(1, len(self.content))
-        for begin in range(0, len(self.content), size):
-            yield memoryview(self.content)[begin : begin + size]
+        for number in range(len(self.ends) - 1):
+            yield self.blobs(number)
 
 
 def is_small(size: int) -> bool:
@@ -158,34 +168,35 @@ class PackBuilder:
         """Whether the pack has reached its size and should be written."""
         return self._used >= PACK_SIZE
 
-    def add(
-        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
-    ) -> None:
-        """Encrypt and append one segment. ``blob_size`` as in `Segment`."""
-        length = _FRAME.size + len(content) + TAG_LENGTH
-        self.buffer[self._used : self._used + length] = self._seal(kind, blob_size, encoding, content)
-        self.entries += [Entry(blob_id, self._used, length, number) for number, blob_id in enumerate(ids)]
-        self._used += length
+    def add(self, kind: BlobKind, blobs: Sequence[Blob], encoding: Encoding, content: Buffer) -> None:
+        """Encrypt and append one segment: so many blobs, and their content as a `BlobEncoder` gives it."""
+        sealed = self._seal(kind, [blob.length for blob in blobs], encoding, content)
+        end = self._used + len(sealed)
+        self.buffer[self._used : end] = sealed
+        self.entries += [Entry(blob.id, self._used, len(sealed), number) for number, blob in enumerate(blobs)]
+        self._used = end
 
     def finish(self) -> list[Buffer]:
         """The whole pack as parts to be written in this order."""
         directory = b"".join(_ENTRY.pack(entry.id, entry.offset, entry.extent) for entry in self.entries)
-        sealed = self._seal(BlobKind.DIRECTORY, 0, Encoding.PLAIN, directory)
+        sealed = self._seal(BlobKind.DIRECTORY, [len(directory)], Encoding.PLAIN, directory)
         return [memoryview(self.buffer)[: self._used], sealed, _TRAILER.pack(self._used)]
 
-    def _seal(self, kind: BlobKind, blob_size: int, encoding: Encoding, content: Buffer) -> bytes:
-        frame = _FRAME.pack(len(content) + TAG_LENGTH, blob_size, kind, encoding)
+    def _seal(self, kind: BlobKind, lengths: Sequence[int], encoding: Encoding, content: Buffer) -> bytes:
+        if len(lengths) > 1:  # of a single blob all is the content
+            content = b"".join((*map(_LENGTH.pack, lengths), content))
+        frame = _FRAME.pack(len(content) + TAG_LENGTH, len(lengths), kind, encoding)
         return frame + self._cipher.seal(self._used, frame, content)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A segment that is decrypted, but not decompressed."""
+    """A segment that is decrypted, but not decompressed. ``lengths`` of its blobs: none of a single one."""
 
     kind: BlobKind
-    blob_size: int
+    lengths: tuple[int, ...]
     encoding: Encoding
-    content: bytes
+    content: memoryview
 
 
 class BlobDecoder:
@@ -206,13 +217,16 @@ class BlobDecoder:
 
     def decompress(self, cipher: ObjectCipher, place: int, opened: Opened) -> Segment:
         """The plain content of an opened segment. Raises ``VaultDataCorrupt``."""
-        if opened.encoding == Encoding.PLAIN:
-            return Segment(opened.content, opened.blob_size)
-        try:
-            content = decompress(self._decompressor, opened.content, SEGMENT_SIZE)
-            return Segment(content, opened.blob_size)
-        except zstandard.ZstdError as error:
-            raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
+        content: Buffer = opened.content
+        if opened.encoding == Encoding.ZSTD:
+            try:
+                content = decompress(self._decompressor, opened.content, SEGMENT_SIZE)
+            except zstandard.ZstdError as error:
+                raise VaultDataCorrupt(f"{cipher.describe(place)} cannot be decompressed: {error}") from error
+        ends = (0, *accumulate(opened.lengths or (len(content),)))
+        if ends[-1] != len(content):
+            raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its blobs do not make it up.")
+        return Segment(content, ends)
 
 
 def decrypt(cipher: ObjectCipher, place: int, stored: Buffer) -> Opened:
@@ -220,12 +234,16 @@ def decrypt(cipher: ObjectCipher, place: int, stored: Buffer) -> Opened:
     if len(stored) < _FRAME.size + TAG_LENGTH:
         raise VaultDataCorrupt(f"{cipher.describe(place)} is too short.")
     frame = bytes(stored[: _FRAME.size])
-    length, blob_size, kind, encoding = _FRAME.unpack(frame)
+    length, blobs, kind, encoding = _FRAME.unpack(frame)
     if length != len(stored) - _FRAME.size:
         raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: its frame is wrong.")
-    content = cipher.open(place, frame, stored[_FRAME.size :])
+    content = memoryview(cipher.open(place, frame, stored[_FRAME.size :]))
+    table = _LENGTH.size * blobs if blobs > 1 else 0
+    if not 0 < blobs <= SEGMENT_BLOBS or len(content) < table:
+        raise VaultDataCorrupt(f"{cipher.describe(place)} is damaged: it cannot hold {blobs} blobs.")
+    lengths = tuple(length for (length,) in _LENGTH.iter_unpack(content[:table]))
     try:
-        return Opened(BlobKind(kind), blob_size, Encoding(encoding), content)
+        return Opened(BlobKind(kind), lengths, Encoding(encoding), content[table:])
     except ValueError as error:
         raise VaultDataCorrupt(f"{cipher.describe(place)} is of a kind nobody knows: {error}") from error
 
@@ -246,7 +264,7 @@ def directory_range(trailer: bytes, size: int) -> tuple[int, int]:
     return offset, size - _TRAILER.size - offset
 
 
-def parse_directory(name: str, content: bytes) -> list[Entry]:
+def parse_directory(name: str, content: Buffer) -> list[Entry]:
     """The entries that the decoded directory of the pack ``name`` lists. Raises ``VaultDataCorrupt``."""
     if len(content) % _ENTRY.size:
         raise VaultDataCorrupt(f"Vault object {name} is damaged: its directory holds no whole entries.")

@@ -14,12 +14,12 @@ from functools import partial
 
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.index import IndexTable, record
-from overwinter.vault.pack import PACK_ID_LENGTH, PACK_SIZE, Encoding, Entry, PackBuilder, pack_name
+from overwinter.vault.pack import PACK_ID_LENGTH, PACK_SIZE, Blob, Encoding, Entry, PackBuilder, pack_name
 from overwinter.vault.seal import BlobKind, ObjectKind
 from overwinter.vault.storage import Buffer
 
-#: Packs in memory: one being filled, the others being written.
-_BUFFERS = 3
+#: Packs in memory: one being filled, one being written.
+_BUFFERS = 2
 
 #: An index object is written after this many packs (128 MiB): what a session that dies may lose.
 PACKS_PER_INDEX = 4
@@ -62,14 +62,12 @@ class BlobWriter:
         location = self._blobs.index.find(blob_id)
         return location is not None and location.pack not in self._unreliable
 
-    def add(
-        self, kind: BlobKind, ids: Sequence[bytes], blob_size: int, encoding: Encoding, content: Buffer
-    ) -> None:
+    def add(self, kind: BlobKind, blobs: Sequence[Blob], encoding: Encoding, content: Buffer) -> None:
         """Store claimed blobs as one segment. Raises what writing an earlier pack raised."""
         with self._filling:
             if self._builder is None:
                 self._builder = self._new_builder()
-            self._builder.add(kind, ids, blob_size, encoding, content)
+            self._builder.add(kind, blobs, encoding, content)
             if self._builder.is_full:
                 self._close_pack()
 

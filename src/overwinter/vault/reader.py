@@ -11,21 +11,22 @@ from itertools import groupby
 
 from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
+from overwinter.vault.chunking import BLOCK, Piece
+from overwinter.vault.diskmap import DiskMap, MapReader, Shape, decode_root
 from overwinter.vault.index import Location
+from overwinter.vault.leaf import Part
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
 
-#: Pages of the map kept ready (1 MiB), which map 8 GiB in chunks of 256 KiB.
+#: Pages of the map kept ready (200 KiB), which map 1 GiB.
 _PAGES = 64
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A chunk of the disk (``number``, ``id``) and where it is stored."""
+    """A chunk of the disk and where it is stored."""
 
-    number: int
-    id: bytes
+    part: Part
     place: Location
 
 
@@ -33,6 +34,8 @@ class DiskReader:
     """Made by ``VaultStore.reader``. Methods may be called from several threads."""
 
     def __init__(self, blobs: BlobStore, disk: DiskMap) -> None:
+        self.chunk_size = disk.chunk_size
+
         def load(page: bytes) -> bytes:
             return blobs.read(BlobKind.PAGE, page)
 
@@ -50,22 +53,41 @@ class DiskReader:
         if offset < 0 or offset + len(buffer) > disk.size:
             raise ValueError(f"{len(buffer)} bytes from {offset} do not lie within {disk.size} bytes")
         buffer[:] = bytes(len(buffer))
-        first, end = offset // disk.chunk_size, -(-(offset + len(buffer)) // disk.chunk_size)
+        first, end = offset // BLOCK, -(-(offset + len(buffer)) // BLOCK)
         wanted = [
-            _Wanted(number, chunk_id, self._blobs.locate(BlobKind.CHUNK, chunk_id))
-            for run in self._map.runs(first, end - first)
-            for number, chunk_id in run
-            if chunk_id != ZERO_ID
+            _Wanted(part, self._blobs.locate(BlobKind.CHUNK, part.id))
+            for part in self._map.chunks(first, end - first)
         ]
         wanted.sort(key=lambda chunk: (chunk.place.pack, chunk.place.offset))
         for _, group in groupby(wanted, key=lambda chunk: (chunk.place.pack, chunk.place.offset)):
             chunks = list(group)
             for chunk, content in zip(chunks, self._contents(chunks), strict=True):
-                start = chunk.number * disk.chunk_size
-                if len(content) != min(disk.chunk_size, disk.size - start):
+                start = chunk.part.first * BLOCK
+                if len(content) != disk.length(chunk.part):
                     raise VaultDataCorrupt(f"The chunk at offset {start} of the disk has a wrong length.")
                 low, high = max(start, offset), min(start + len(content), offset + len(buffer))
                 buffer[low - offset : high - offset] = content[low - start : high - start]
+
+    def cut(self, first: int, data: memoryview) -> list[Piece]:
+        """Cut data of this disk, whole blocks from block ``first``, as its map is: for a copy of it.
+
+        Raises ``VaultDataCorrupt`` unless each chunk is what the map names.
+        """
+        pieces: list[Piece] = []
+        done, end = first, first + len(data) // BLOCK
+        for part in self._map.chunks(first, end - first):
+            begin, stop = max(first, part.first), min(end, part.end)
+            if begin > done:
+                pieces.append(Piece(begin - done, zero=True))
+            pieces.append(Piece(stop - begin, zero=False))
+            done = stop
+            if (begin, stop) == (part.first, part.end):
+                content = data[(begin - first) * BLOCK :][: self._disk.length(part)]
+                if self._blobs.keys.identity(BlobKind.CHUNK, content) != part.id:
+                    raise VaultDataCorrupt(f"What was read of a disk at block {begin} differs from its map.")
+        if end > done:
+            pieces.append(Piece(end - done, zero=True))
+        return pieces
 
     def _contents(self, chunks: Sequence[_Wanted]) -> list[Buffer]:
         """The verified contents of chunks of one segment."""
@@ -73,8 +95,8 @@ class DiskReader:
         try:
             segment = self._blobs.segment(BlobKind.CHUNK, place)
         except VaultObjectMissing:  # a collection has just replaced the pack
-            return [self._blobs.read(BlobKind.CHUNK, chunk.id) for chunk in chunks]
+            return [self._blobs.read(BlobKind.CHUNK, chunk.part.id) for chunk in chunks]
         contents: list[Buffer] = [segment.blobs(chunk.place.number) for chunk in chunks]
         for chunk, content in zip(chunks, contents, strict=True):
-            self._blobs.check(BlobKind.CHUNK, chunk.id, place.pack, place.offset, content)
+            self._blobs.check(BlobKind.CHUNK, chunk.part.id, place.pack, place.offset, content)
         return contents

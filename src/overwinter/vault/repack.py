@@ -11,7 +11,7 @@ from math import inf
 from overwinter.model.errors import VaultDataCorrupt
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.liveness import LiveBlob, PackUse
-from overwinter.vault.pack import BlobEncoder, is_small, pack_name
+from overwinter.vault.pack import Blob, BlobEncoder, is_small, pack_name
 from overwinter.vault.packing import BlobWriter
 
 #: Packs are copied until not more than this part of what stays is waste.
@@ -93,13 +93,13 @@ def _copy_segment(
 ) -> None:
     opened, segment = blobs.open_any(pack, offset, stored)
     contents = [segment.blobs(blob.number) for blob in live]
-    ids = [blobs.keys.identity(opened.kind, content) for content in contents]
-    for blob_id, blob in zip(ids, live, strict=True):
-        if not blob_id.startswith(blob.id_prefix):
+    copied = [Blob(blobs.keys.identity(opened.kind, content), len(content)) for content in contents]
+    for found, blob in zip(copied, live, strict=True):
+        if found.id != blob.id:
             place = f"Vault object {pack_name(pack)} at byte {offset}"
             raise VaultDataCorrupt(f"{place} is not what the index says: a hash differs.")
     if sum(map(len, contents)) == len(segment.content):
-        writer.add(opened.kind, ids, opened.blob_size, opened.encoding, opened.content)
+        writer.add(opened.kind, copied, opened.encoding, opened.content)
     else:
         encoding, content = encoder.encode(b"".join(contents))
-        writer.add(opened.kind, ids, opened.blob_size, encoding, content)
+        writer.add(opened.kind, copied, encoding, content)

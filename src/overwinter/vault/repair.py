@@ -15,7 +15,8 @@ from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMis
 from overwinter.vault import control, points
 from overwinter.vault.announcements import DEFAULT_TIMING, Timing
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.config import CONFIG, is_chunk_size, open_config, put_config
+from overwinter.vault.chunking import DEFAULT_CHUNK_SIZE
+from overwinter.vault.config import CONFIG, open_config, put_config
 from overwinter.vault.damage import DAMAGED, LOST, get_damaged, get_lost
 from overwinter.vault.directory import index_records, scan
 from overwinter.vault.exclusion import no_collection
@@ -263,8 +264,8 @@ class Repair:
             for _, name in searched:
                 for found in scan(blobs, name):
                     opened = found.opened
-                    if any(writer.claim(found.ids)):
-                        writer.add(opened.kind, found.ids, opened.blob_size, opened.encoding, opened.content)
+                    if any(writer.claim([blob.id for blob in found.blobs])):
+                        writer.add(opened.kind, found.blobs, opened.encoding, opened.content)
             writer.finish()
         finally:
             writer.close()
@@ -289,7 +290,7 @@ class Repair:
 
 
 def _told_chunk_size(blobs: BlobStore) -> int | None:
-    """The chunk size that a manifest, or a segment of chunks, tells."""
+    """The chunk size that a manifest tells; any would do for chunks that no readable manifest needs."""
     for stored in blobs.storage.list(MANIFESTS):
         try:
             manifest = open_manifest(blobs.keys, stored.name, blobs.storage.get(stored.name))
@@ -299,6 +300,6 @@ def _told_chunk_size(blobs: BlobStore) -> int | None:
             return disk.map.chunk_size
     for stored in blobs.storage.list("packs/"):
         for found in scan(blobs, stored.name):
-            if found.opened.kind is BlobKind.CHUNK and is_chunk_size(found.opened.blob_size):
-                return found.opened.blob_size
+            if found.opened.kind is BlobKind.CHUNK:
+                return DEFAULT_CHUNK_SIZE
     return None

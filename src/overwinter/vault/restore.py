@@ -10,15 +10,17 @@ from itertools import groupby, islice
 
 from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
+from overwinter.vault.chunking import BLOCK
+from overwinter.vault.diskmap import DiskMap, MapReader, Shape, decode_root
 from overwinter.vault.index import Location
+from overwinter.vault.leaf import Part
 from overwinter.vault.memory import keep_freed_memory
 from overwinter.vault.pack import pack_name
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: Chunks whose places are sorted together (16 GiB of disk): each pack is read once per so many.
+#: Chunks whose places are sorted together (8 GiB of disk): each pack is read once per so many.
 _WINDOW = 64 * 1024
 
 #: What one worker fetches from a pack at a time, in bytes.
@@ -32,10 +34,9 @@ WriteDisk = Callable[[int, memoryview], object]
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A chunk of the disk (``number``, ``id``) and where it is stored."""
+    """A chunk of the disk and where it is stored."""
 
-    number: int
-    id: bytes
+    part: Part
     place: Location
 
 
@@ -72,12 +73,7 @@ def restore_disk(
 
 def data_size(blobs: BlobStore, disk: DiskMap) -> int:
     """See ``VaultStore.data_size``."""
-    total = 0
-    for run in open_map(blobs, disk).runs(0, -(-disk.size // disk.chunk_size)):
-        for number, chunk_id in run:
-            if chunk_id != ZERO_ID:
-                total += min(disk.chunk_size, disk.size - number * disk.chunk_size)
-    return total
+    return sum(map(disk.length, open_map(blobs, disk).chunks()))
 
 
 def read_range(blobs: BlobStore, disk: DiskMap, offset: int, length: int) -> bytes:
@@ -85,17 +81,14 @@ def read_range(blobs: BlobStore, disk: DiskMap, offset: int, length: int) -> byt
     if offset < 0 or length < 0 or offset + length > disk.size:
         raise ValueError(f"{length} bytes from {offset} do not lie within a disk of {disk.size} bytes")
     result = bytearray(length)
-    first, end = offset // disk.chunk_size, -(-(offset + length) // disk.chunk_size)
-    for run in open_map(blobs, disk).runs(first, end - first):
-        for number, chunk_id in run:
-            if chunk_id == ZERO_ID:
-                continue
-            start = number * disk.chunk_size
-            with _naming(f"Disk offset {start}"):
-                chunk = blobs.read(BlobKind.CHUNK, chunk_id)
-                _check_length(disk, number, chunk)
-            low, high = max(start, offset), min(start + len(chunk), offset + length)
-            result[low - offset : high - offset] = chunk[low - start : high - start]
+    first, end = offset // BLOCK, -(-(offset + length) // BLOCK)
+    for part in open_map(blobs, disk).chunks(first, end - first):
+        start = part.first * BLOCK
+        with _naming(f"Disk offset {start}"):
+            chunk = blobs.read(BlobKind.CHUNK, part.id)
+            _check_length(disk, part, chunk)
+        low, high = max(start, offset), min(start + len(chunk), offset + length)
+        result[low - offset : high - offset] = chunk[low - start : high - start]
     return bytes(result)
 
 
@@ -104,26 +97,23 @@ def _wanted(blobs: BlobStore, disk: DiskMap, target: str) -> Iterator[_Wanted]:
 
     def located() -> Iterator[_Wanted]:
         with _naming(f"Disk {target}"):
-            for run in open_map(blobs, disk).runs(0, -(-disk.size // disk.chunk_size)):
-                for number, chunk_id in run:
-                    if chunk_id != ZERO_ID:
-                        with _naming(f"offset {number * disk.chunk_size}"):
-                            location = blobs.locate(BlobKind.CHUNK, chunk_id)
-                        yield _Wanted(number, chunk_id, location)
+            for part in open_map(blobs, disk).chunks():
+                with _naming(f"offset {part.first * BLOCK}"):
+                    location = blobs.locate(BlobKind.CHUNK, part.id)
+                yield _Wanted(part, location)
 
     chunks = located()
     while window := list(islice(chunks, _WINDOW)):
         # Packs in the order in which the disk first needs them: the target is written nearly in order.
         first: dict[bytes, int] = {}
         for chunk in window:
-            first.setdefault(chunk.place.pack, chunk.number)
+            first.setdefault(chunk.place.pack, chunk.part.first)
         yield from sorted(
             window,
             key=lambda chunk: (
                 first[chunk.place.pack],
                 chunk.place.offset,
-                chunk.number - chunk.place.number,  # keeps together what is consecutive in both
-                chunk.number,
+                chunk.part.first,
             ),
         )
 
@@ -161,7 +151,7 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
     for offset, chunks in groupby(group, key=lambda chunk: chunk.place.offset):
         wanted = list(chunks)
         try:
-            with _naming(f"Disk {target}, offset {wanted[0].number * disk.chunk_size}"):
+            with _naming(f"Disk {target}, offset {wanted[0].part.first * BLOCK}"):
                 entry = stored[offset - begin : _end(wanted[0].place) - begin]
                 segment = blobs.open(BlobKind.CHUNK, pack, offset, entry)
         except VaultObjectMissing:  # gone before its header was read
@@ -169,12 +159,12 @@ def _fetch(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: WriteDi
             continue
         for run in _consecutive(wanted):
             for chunk in run:
-                with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):
+                with _naming(f"Disk {target}, offset {chunk.part.first * BLOCK}"):
                     content = segment.blobs(chunk.place.number)
-                    blobs.check(BlobKind.CHUNK, chunk.id, pack, offset, content)
-                    _check_length(disk, chunk.number, content)
+                    blobs.check(BlobKind.CHUNK, chunk.part.id, pack, offset, content)
+                    _check_length(disk, chunk.part, content)
             content = segment.blobs(run[0].place.number, len(run))
-            write(run[0].number * disk.chunk_size, content)
+            write(run[0].part.first * BLOCK, content)
             written += len(content)
     return written
 
@@ -183,10 +173,10 @@ def _fetch_anew(blobs: BlobStore, disk: DiskMap, group: list[_Wanted], write: Wr
     """Fetch chunks one by one whose pack a collection has just replaced."""
     written = 0
     for chunk in group:
-        with _naming(f"Disk {target}, offset {chunk.number * disk.chunk_size}"):
-            content = blobs.read(BlobKind.CHUNK, chunk.id)
-            _check_length(disk, chunk.number, content)
-        write(chunk.number * disk.chunk_size, memoryview(content))
+        with _naming(f"Disk {target}, offset {chunk.part.first * BLOCK}"):
+            content = blobs.read(BlobKind.CHUNK, chunk.part.id)
+            _check_length(disk, chunk.part, content)
+        write(chunk.part.first * BLOCK, memoryview(content))
         written += len(content)
     return written
 
@@ -196,15 +186,15 @@ def _consecutive(chunks: list[_Wanted]) -> Iterator[list[_Wanted]]:
     run = chunks[:1]
     for chunk in chunks[1:]:
         last = run[-1]
-        if (chunk.number, chunk.place.number) != (last.number + 1, last.place.number + 1):
+        if (chunk.part.first, chunk.place.number) != (last.part.end, last.place.number + 1):
             yield run
             run = []
         run.append(chunk)
     yield run
 
 
-def _check_length(disk: DiskMap, number: int, chunk: Buffer) -> None:
-    expected = min(disk.chunk_size, disk.size - number * disk.chunk_size)
+def _check_length(disk: DiskMap, part: Part, chunk: Buffer) -> None:
+    expected = disk.length(part)
     if len(chunk) != expected:
         raise VaultDataCorrupt(f"A chunk has {len(chunk)} bytes where the disk has {expected}.")
 

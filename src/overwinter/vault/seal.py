@@ -20,10 +20,12 @@ from overwinter.model.errors import VaultDataCorrupt, VaultFormatUnsupported
 from overwinter.vault.storage import Buffer
 
 KEY_LENGTH = 32
-ID_LENGTH = 32
+
+#: Of keyed hashes that name blobs: nobody without the key can look for two contents that share one.
+ID_LENGTH = 16
 TAG_LENGTH = 16
 SALT_LENGTH = 32
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MAGIC = b"OVWR"
 _HEADER = struct.Struct(">4sBBxx32s")
@@ -89,18 +91,16 @@ class VaultKeys:
         self.vault_id = vault_id
         self._data_key = data_key
         self._identity_keys = {kind: self._derive(b"", f"{kind.name} identity") for kind in BlobKind}
-        self._zero_chunks: dict[int, bytes] = {}
         self._name_key = self._derive(b"", "manifest name")
+        self._chunking_key = self._derive(b"", "chunk boundaries")
 
     def identity(self, kind: BlobKind, plain: Buffer) -> bytes:
         """The keyed hash that names a blob; it tells nothing about the content to who lacks the key."""
-        return blake3(plain, key=self._identity_keys[kind]).digest()
+        return blake3(plain, key=self._identity_keys[kind]).digest(ID_LENGTH)
 
-    def zero_chunk(self, length: int) -> bytes:
-        """The identity of a chunk of ``length`` zeros: hashing is the fastest test for zeros there is."""
-        if length not in self._zero_chunks:
-            self._zero_chunks[length] = self.identity(BlobKind.CHUNK, bytes(length))
-        return self._zero_chunks[length]
+    def chunking_seed(self, length: int) -> bytes:
+        """What decides where chunks end in this vault."""
+        return blake3(b"", key=self._chunking_key).digest(length)
 
     def manifest_name(self, point_id: str, attempt: int) -> str:
         """32 hexadecimal digits that hide the point's id and the number of the attempt to commit it."""

@@ -4,34 +4,54 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
 
 from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing, VaultSessionEnded
 from overwinter.model.extent import Extent
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.chunking import BLOCK, SEED_LENGTH, Chunker, Piece, shortest_zeros
 from overwinter.vault.diskmap import (
-    ZERO_ID,
     DiskMap,
+    LoadPage,
+    MapReader,
     MapWriter,
     Shape,
     decode_root,
     encode_root,
 )
+from overwinter.vault.leaf import ZERO_ID, Part
 from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
-from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, BlobEncoder
+from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, Blob, BlobEncoder
 from overwinter.vault.packing import BlobWriter
-from overwinter.vault.plan import Span, batches, spans, with_reread
+from overwinter.vault.plan import Span, Surroundings, batches, runs, spans, widened, with_reread
 from overwinter.vault.points import each_manifest
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
 from overwinter.vault.survey import lost_parts
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: What one worker reads at a time, in bytes: its new chunks become one segment.
+#: What is read at a time, and what of new chunks one segment holds, in bytes.
 _BATCH_BYTES = SEGMENT_SIZE
 
+#: Leaves of the parent's map kept ready: a worker's batch begins where another ends.
+_LEAVES = 16
+
 ReadDisk = Callable[[int, memoryview], None]
+
 Progress = Callable[[int], None]
 CheckCancelled = Callable[[], None]
+
+
+class Cutter(Protocol):
+    """What decides where chunks end."""
+
+    @property
+    def chunk_size(self) -> int:
+        """Bytes that chunks have at least, save where data ends; a map's regions are a multiple."""
+
+    def cut(self, first: int, data: memoryview) -> list[Piece]:
+        """Chunks and zeros in whole blocks of data that begin at block ``first`` of the disk."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +80,9 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What came of a batch: ids per span (null where the span reads as zeros), and its cost."""
+    """What came of a batch: the new parts of the disk, and the cost."""
 
-    spans: list[tuple[Span, bytes | None]]
+    parts: list[Part]
     cost: SessionStats
 
 
@@ -79,8 +99,14 @@ class _Tools(threading.local):
     """What each worker thread keeps for itself."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(bytearray(_BATCH_BYTES))
         self.encoder = BlobEncoder()
+        self._buffer = memoryview(b"")
+
+    def buffer(self, length: int) -> memoryview:
+        """A buffer of at least so many bytes, always the same while that is enough."""
+        if len(self._buffer) < length:
+            self._buffer = memoryview(bytearray(length))
+        return self._buffer
 
 
 class Session:
@@ -99,10 +125,10 @@ class Session:
         self._blobs = blobs
         self._point_id = point_id
         self._commit_name = commit_name
-        self._chunk_size = chunk_size
         self._progress = progress
         self._cancelled = cancelled
         self._writer = BlobWriter(blobs, unreliable)
+        self._chunker = Chunker(blobs.keys.chunking_seed(SEED_LENGTH), chunk_size)
         self._tools = _Tools()
         self._stats = SessionStats()
         self._failed = False
@@ -120,24 +146,28 @@ class Session:
         extents: Iterable[Extent],
         read: ReadDisk,
         parent: DiskMap | None = None,
+        cutter: Cutter | None = None,
     ) -> DiskMap:
         """Store one disk and give its map.
 
-        What of ``parent`` was found damaged is read again, wherever it lies.
+        What of ``parent`` was found damaged is read again, wherever it lies. Chunks are cut by content
+        where no other ``cutter`` is given.
 
         ``extents`` are the ranges (ascending, disjoint, bytes, any alignment) that may differ from
         ``parent``; everything else is as in ``parent``, or zero where that is null. ``read`` fills a buffer
-        from an offset; it is called from several threads, for whole chunks clipped at the disk's end, which
-        may reach beyond an extent.
+        from an offset; it is called from several threads, for up to 4 MiB. What it is asked for may reach
+        beyond an extent: chunks of the parent are replaced as a whole.
 
         Raises ``ValueError`` for wrong extents or a parent of another size, ``VaultObjectMissing`` when the
         parent is no disk of a recovery point (its blobs may be deleted any time), and whatever ``read``,
         ``cancelled`` and the storage raise.
         """
         with self._failing_for_good():
-            tree = self._store_chunks(size, extents, read, self._built_upon(target, size, parent))
-            root = self._store_page(encode_root(size, self._chunk_size, tree))
-        return DiskMap(size, root, self._chunk_size)
+            cutter = cutter or self._chunker
+            upon = self._built_upon(target, size, parent, cutter.chunk_size)
+            tree = self._store_chunks(size, extents, read, upon, cutter)
+            root = self._store_page(encode_root(size, cutter.chunk_size, tree))
+        return DiskMap(size, root, cutter.chunk_size)
 
     def flush(self) -> None:
         """Make everything stored so far durable, so that ``stats`` tells all but the manifest's own size."""
@@ -187,33 +217,35 @@ class Session:
             raise
 
     def _store_chunks(
-        self, size: int, extents: Iterable[Extent], read: ReadDisk, parent: _Parent | None
+        self, size: int, extents: Iterable[Extent], read: ReadDisk, parent: _Parent | None, cutter: Cutter
     ) -> bytes:
         """Store what may have changed, and what of the parent is lost; gives the new map's tree."""
-        shape = Shape(size, self._chunk_size)
-        parts = spans(extents, size, self._chunk_size, has_parent=parent is not None)
+        shape = Shape(size, cutter.chunk_size)
+        has_parent = parent is not None
         parent = parent or _Parent(ZERO_ID, [], frozenset())
-        work = batches(with_reread(parts, parent.lost), _BATCH_BYTES // self._chunk_size)
 
+        @lru_cache(_LEAVES)
         def load(page_id: bytes) -> bytes | None:
             return None if page_id in parent.lost_pages else self._load_page(page_id)
 
+        parts = with_reread(spans(extents, size, BLOCK, has_parent=has_parent), parent.lost)
+        if has_parent:
+            parts = widened(parts, _surroundings(shape, parent.tree, load))
+        work = batches(runs(parts, shortest_zeros(cutter.chunk_size)), shape.region)
         writer = MapWriter(shape, parent.tree, load, self._store_page)
-        results = ordered_map(lambda batch: self._store_batch(batch, size, read), work, worker_count())
+        results = ordered_map(
+            lambda batch: self._store_batch(batch, size, read, cutter), work, worker_count()
+        )
         with closing(results):  # no worker may outlive a failure here
             for stored in results:
-                for span, ids in stored.spans:
-                    if ids is None:
-                        writer.clear(span.first, span.count)
-                    else:
-                        writer.put(span.first, ids)
+                writer.put(stored.parts)
                 self._count(stored.cost)
         return writer.finish()
 
-    def _built_upon(self, target: str, size: int, parent: DiskMap | None) -> _Parent | None:
+    def _built_upon(self, target: str, size: int, parent: DiskMap | None, chunk_size: int) -> _Parent | None:
         if parent is None:
             return None
-        if (parent.size, parent.chunk_size) != (size, self._chunk_size):
+        if (parent.size, parent.chunk_size) != (size, chunk_size):
             raise ValueError(f"disk {target} of {size} bytes cannot build upon a map of {parent.size} bytes")
         if parent.root not in self._roots_there():
             raise VaultObjectMissing(f"The recovery point that disk {target} builds upon is gone.")
@@ -221,7 +253,7 @@ class Session:
         lost_pages = frozenset(touch.page for touch in lost if touch.page is not None)
         tree = ZERO_ID
         if parent.root not in lost_pages:
-            tree = decode_root(self._load_page(parent.root), size, self._chunk_size)
+            tree = decode_root(self._load_page(parent.root), size, chunk_size)
         return _Parent(tree, [Span(touch.first, touch.count, zero=False) for touch in lost], lost_pages)
 
     def _roots_there(self) -> frozenset[bytes]:
@@ -235,57 +267,59 @@ class Session:
     def _load_page(self, page_id: bytes) -> bytes:
         return self._blobs.read(BlobKind.PAGE, page_id)
 
-    def _store_batch(self, batch: list[Span], size: int, read: ReadDisk) -> _Stored:
-        """Read, hash, and store what is new; runs in a worker thread."""
-        if self._cancelled is not None:
-            self._cancelled()
+    def _store_batch(self, batch: list[Span], size: int, read: ReadDisk, cutter: Cutter) -> _Stored:
+        """Read, cut, hash, and store what is new; runs in a worker thread."""
+        buffer = self._tools.buffer(sum(span.count for span in batch if not span.zero) * BLOCK)
+        parts: list[Part] = []
         chunks: list[_Chunk] = []
-        result: list[tuple[Span, bytes | None]] = []
-        buffer = self._tools.buffer
-        used = 0
+        used = bytes_read = 0
         for span in batch:
             if span.zero:
-                result.append((span, None))
+                parts.append(Part(span.first, span.count, ZERO_ID))
                 continue
-            offset = span.first * self._chunk_size
-            end = used + min(span.count * self._chunk_size, size - offset)
-            read(offset, buffer[used:end])
-            ids = []
-            for begin in range(used, end, self._chunk_size):
-                chunk_id, stop = ZERO_ID, min(begin + self._chunk_size, end)
-                found = self._blobs.keys.identity(BlobKind.CHUNK, buffer[begin:stop])
-                if found != self._blobs.keys.zero_chunk(stop - begin):
-                    chunk_id = found
-                    chunks.append(_Chunk(chunk_id, begin, stop))
-                ids.append(chunk_id)
-            result.append((span, b"".join(ids)))
-            used = end
+            data = buffer[used : used + span.count * BLOCK]
+            length = min(len(data), size - span.first * BLOCK)
+            self._read(read, span.first * BLOCK, data[:length])
+            data[length:] = bytes(len(data) - length)
+            first, end = span.first, used + length
+            for piece in cutter.cut(span.first, data):
+                chunk_id, stop = ZERO_ID, min(used + piece.count * BLOCK, end)
+                if not piece.zero:
+                    chunk_id = self._blobs.keys.identity(BlobKind.CHUNK, buffer[used:stop])
+                    chunks.append(_Chunk(chunk_id, used, stop))
+                parts.append(Part(first, piece.count, chunk_id))
+                first, used = first + piece.count, stop
+            bytes_read += length
         new = self._store_new(buffer, chunks)
         cost = SessionStats(
-            bytes_read=used,
+            bytes_read=bytes_read,
             bytes_new=sum(chunk.end - chunk.begin for chunk in new),
             chunks_new=len(new),
             chunks_reused=len(chunks) - len(new),
         )
-        return _Stored(result, cost)
+        return _Stored(parts, cost)
+
+    def _read(self, read: ReadDisk, offset: int, buffer: memoryview) -> None:
+        for begin in range(0, len(buffer), _BATCH_BYTES):
+            if self._cancelled is not None:
+                self._cancelled()
+            read(offset + begin, buffer[begin : begin + _BATCH_BYTES])
 
     def _store_new(self, buffer: memoryview, chunks: list[_Chunk]) -> list[_Chunk]:
         """Store those chunks that the vault lacks; gives them."""
         wanted = self._writer.claim([chunk.id for chunk in chunks])
         new = [chunk for chunk, want in zip(chunks, wanted, strict=True) if want]
-        for first in range(0, len(new), SEGMENT_BLOBS):
-            segment = new[first : first + SEGMENT_BLOBS]
-            # Only a disk's last chunk is shorter, and it comes last: the others are found by their number.
+        for segment in _segments(new):
             encoding, content = self._tools.encoder.encode(_joined(buffer, segment))
-            ids = [chunk.id for chunk in segment]
-            self._writer.add(BlobKind.CHUNK, ids, self._chunk_size, encoding, content)
+            blobs = [Blob(chunk.id, chunk.end - chunk.begin) for chunk in segment]
+            self._writer.add(BlobKind.CHUNK, blobs, encoding, content)
         return new
 
     def _store_page(self, page: bytes) -> bytes:
         page_id = self._blobs.keys.identity(BlobKind.PAGE, page)
         if self._writer.claim([page_id])[0]:
             encoding, content = self._tools.encoder.encode(page)
-            self._writer.add(BlobKind.PAGE, [page_id], 0, encoding, content)
+            self._writer.add(BlobKind.PAGE, [Blob(page_id, len(page))], encoding, content)
         return page_id
 
     def _count(self, cost: SessionStats) -> None:
@@ -299,6 +333,34 @@ class Session:
         )
         if self._progress is not None:
             self._progress(self._stats.bytes_read)
+
+
+def _surroundings(shape: Shape, tree: bytes, load: LoadPage) -> Surroundings:
+    """Which chunk of a map a block is in, as `plan.widened` asks for it."""
+
+    reader = MapReader(shape, tree, load)
+
+    def around(block: int) -> tuple[int, int]:
+        for part in reader.chunks(block, 1):
+            return part.first, part.end
+        return block, block + 1
+
+    return around
+
+
+def _segments(chunks: list[_Chunk]) -> Iterator[list[_Chunk]]:
+    """The chunks, in order, in groups that a segment can hold."""
+    group: list[_Chunk] = []
+    room = _BATCH_BYTES
+    for chunk in chunks:
+        length = chunk.end - chunk.begin
+        if group and (length > room or len(group) == SEGMENT_BLOBS):
+            yield group
+            group, room = [], _BATCH_BYTES
+        group.append(chunk)
+        room -= length
+    if group:
+        yield group
 
 
 def _joined(buffer: memoryview, chunks: list[_Chunk]) -> Buffer:

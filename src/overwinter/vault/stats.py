@@ -9,7 +9,9 @@ from overwinter.model.errors import VaultObjectMissing
 from overwinter.vault import growth as trend
 from overwinter.vault import points
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import ZERO_ID, DiskMap, MapReader, Shape, decode_root
+from overwinter.vault.chunking import BLOCK
+from overwinter.vault.diskmap import DiskMap, MapReader, Shape, decode_root
+from overwinter.vault.leaf import Leaf
 from overwinter.vault.manifest import MANIFESTS, Manifest
 from overwinter.vault.mark import PageRead, mark_disks
 from overwinter.vault.ownership import Ownership
@@ -152,7 +154,7 @@ def _measured(
     return VaultStats(
         logical_bytes=sum(point.logical_bytes for point in measured),
         content_bytes=sum(content),
-        unique_bytes=_unique_bytes(owners, manifests, tails),
+        unique_bytes=_unique_bytes(owners, tails),
         waste_bytes=_waste_bytes(owners, stored),
         objects=_by_kind(stored),
         vms=tuple(sorted(of_vms, key=lambda vm: (vm.vm_name, vm.vm_uuid))),
@@ -165,33 +167,29 @@ def _checked(page_read: PageRead, cancelled: CheckCancelled | None) -> PageRead:
     if cancelled is None:
         return page_read
 
-    def read(page_id: bytes, level: int, entries: bytes) -> None:
+    def read(page_id: bytes, found: Leaf | bytes) -> None:
         cancelled()
-        page_read(page_id, level, entries)
+        page_read(page_id, found)
 
     return read
 
 
 def _content_bytes(blobs: BlobStore, owners: Ownership, disk: DiskMap, tails: dict[bytes, int]) -> int:
-    """Bytes of a disk's chunks that are not zero; notes in ``tails`` how much its last chunk is too short."""
+    """Bytes of a disk's chunks that are not zero; notes in ``tails`` how much its last block is too short."""
     tree = decode_root(blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
-    content = owners.chunks_below(tree) * disk.chunk_size
-    lacking = -disk.size % disk.chunk_size
+    content = owners.blocks_below(tree) * BLOCK
+    lacking = -disk.size % BLOCK
     if lacking:
         shape = Shape(disk.size, disk.chunk_size)
         pages = MapReader(shape, tree, lambda page: blobs.read(BlobKind.PAGE, page))
-        for run in pages.runs(shape.chunks - 1, 1):
-            if run.ids != ZERO_ID:
-                tails[run.ids] = lacking
-                content -= lacking
+        for last in pages.chunks(shape.blocks - 1):
+            tails[last.id] = lacking
+            content -= lacking
     return content
 
 
-def _unique_bytes(owners: Ownership, manifests: Sequence[Manifest], tails: Mapping[bytes, int]) -> int:
-    maps = {disk.map for manifest in manifests for disk in manifest.disks}
-    blobs, pages = owners.needed()
-    chunk_size = max((each.chunk_size for each in maps), default=0)  # one in all of a vault
-    return (blobs - pages - len(maps)) * chunk_size - sum(tails.values())
+def _unique_bytes(owners: Ownership, tails: Mapping[bytes, int]) -> int:
+    return owners.needed_blocks() * BLOCK - sum(tails.values())
 
 
 def _waste_bytes(owners: Ownership, stored: Sequence[StoredObject]) -> int:

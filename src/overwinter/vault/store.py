@@ -12,8 +12,9 @@ from overwinter.model.extent import Extent
 from overwinter.vault import difference, generations, points, restore, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing, end_predecessors
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.chunking import DEFAULT_CHUNK_SIZE, is_chunk_size
 from overwinter.vault.collect import Collection, CollectStats
-from overwinter.vault.config import is_chunk_size, put_config
+from overwinter.vault.config import put_config
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
@@ -27,8 +28,6 @@ from overwinter.vault.session import CheckCancelled, Progress, Session
 from overwinter.vault.stats import VaultStats, vault_stats
 from overwinter.vault.storage import ReadCache, Storage, open_storage, uncached
 from overwinter.vault.verify import Verification, chosen_part
-
-DEFAULT_CHUNK_SIZE = 256 * 1024
 
 
 class VaultStore:
@@ -249,9 +248,9 @@ def create_vault(
 ) -> VaultStore:
     """Make a new vault in an empty or missing directory and open it.
 
-    ``chunk_size`` is a power of two from 4 KiB to 4 MiB and cannot be changed later. ``label`` and
-    ``created`` describe the wrap of ``key`` as in ``add_wrap``. Raises ``AlreadyExists`` when the directory
-    is not empty; nothing was changed then.
+    ``chunk_size`` is that of the shortest chunks, a power of two from 4 to 256 KiB that cannot be changed.
+    ``label`` and ``created`` describe the wrap of ``key`` as in ``add_wrap``. Raises ``AlreadyExists`` when
+    the directory is not empty; nothing was changed then.
     """
     storage = open_storage(url)
     return create_vault_on(storage, url, key, vault_id, chunk_size, random, label=label, created=created)
@@ -280,7 +279,7 @@ def create_vault_on(
 ) -> VaultStore:
     """``create_vault`` on an open storage; ``url`` is for messages, ``presence`` normally this process."""
     if not is_chunk_size(chunk_size):
-        raise ValueError(f"chunk size {chunk_size} is no power of two from 4 KiB to 4 MiB")
+        raise ValueError(f"chunk size {chunk_size} is no power of two from 4 to 256 KiB")
     left = [stored.name for stored in storage.list("")]
     if any(not name.startswith("keys/") for name in left):
         raise _not_empty(url)

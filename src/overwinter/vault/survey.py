@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from overwinter.model.extent import Extent
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.diskmap import FANOUT, ZERO_ID, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.chunking import BLOCK
+from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
+from overwinter.vault.leaf import ZERO_ID, decode_leaf
 from overwinter.vault.seal import ID_LENGTH, BlobKind
 from overwinter.vault.table import Keys, Table
 
 
 @dataclass(frozen=True)
 class Touch:
-    """``count`` chunks of a disk from chunk ``first`` that need a blob.
+    """``count`` blocks of a disk from block ``first`` that need a blob.
 
     ``row`` is the blob's in the table that was asked for, ``page`` its id when it is a page or a root: all
-    chunks below are named.
+    below it is named.
     """
 
     first: int
@@ -39,7 +39,7 @@ class Survey:
         shape = Shape(disk.size, disk.chunk_size)
         row = self._row(disk.root)
         if row >= 0:
-            yield Touch(0, shape.chunks, row, disk.root)
+            yield Touch(0, shape.blocks, row, disk.root)
             return
         tree = decode_root(self._blobs.read(BlobKind.PAGE, disk.root), disk.size, disk.chunk_size)
         yield from self._walk(shape, shape.top, 0, tree)
@@ -47,20 +47,22 @@ class Survey:
     def _walk(self, shape: Shape, level: int, page: int, page_id: bytes) -> Iterator[Touch]:
         if page_id == ZERO_ID or page_id in self._clean:
             return
-        width = FANOUT ** (level + 1)
         row = self._row(page_id)
         if row >= 0:
-            yield Touch(page * width, min(width, shape.chunks - page * width), row, page_id)
+            yield Touch(shape.first(level, page), shape.page_blocks(level, page), row, page_id)
             return
         stored = self._blobs.read(BlobKind.PAGE, page_id)
-        entries = decode_page(stored, level, shape.page_entries(level, page))
         clean = True
         if level == 0:
-            rows = self._wanted.rows_of(Keys.of(entries))
-            for at in np.flatnonzero(rows >= 0).tolist():
+            leaf = decode_leaf(stored, shape.page_blocks(0, page))
+            rows = self._wanted.rows_of(Keys.of(leaf.ids))
+            if (rows >= 0).any():
                 clean = False
-                yield Touch(page * FANOUT + at, 1, int(rows[at]))
+                for part, found in zip(leaf.parts(shape.first(0, page)), rows.tolist(), strict=True):
+                    if found >= 0:
+                        yield Touch(part.first, part.count, found)
         else:
+            entries = decode_page(stored, level, shape.page_entries(level, page))
             for at in range(len(entries) // ID_LENGTH):
                 child = entries[at * ID_LENGTH : (at + 1) * ID_LENGTH]
                 for touch in self._walk(shape, level - 1, page * FANOUT + at, child):
@@ -95,5 +97,5 @@ def extents(touches: Iterable[Touch], disk: DiskMap) -> Iterator[Extent]:
 
 
 def _extent(touch: Touch, disk: DiskMap) -> Extent:
-    offset = touch.first * disk.chunk_size
-    return Extent(offset, min(touch.count * disk.chunk_size, disk.size - offset))
+    offset = touch.first * BLOCK
+    return Extent(offset, min(touch.count * BLOCK, disk.size - offset))

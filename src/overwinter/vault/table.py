@@ -28,16 +28,16 @@ _SHARD_SHIFT = 64 - 6
 
 @dataclass(frozen=True)
 class Keys:
-    """What of blob ids is searched for: their first 16 bytes as two numbers each."""
+    """Blob ids as what is searched for: two numbers each."""
 
     high: U64
     low: U64
 
     @classmethod
     def of(cls, ids: bytes | bytearray | memoryview) -> "Keys":
-        """The keys of ids of 32 bytes that follow each other."""
-        quarters = np.frombuffer(ids, ">u8").reshape(-1, ID_LENGTH // 8)
-        return cls(quarters[:, 0].astype(np.uint64), quarters[:, 1].astype(np.uint64))
+        """The keys of ids that follow each other."""
+        halves = np.frombuffer(ids, ">u8").reshape(-1, ID_LENGTH // 8)
+        return cls(halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64))
 
     def __len__(self) -> int:
         return len(self.high)

@@ -18,7 +18,7 @@ from overwinter.model.errors import VaultError
 from overwinter.vault import points
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.content import PackRead, Wanted, by_segment, read_pack
-from overwinter.vault.damage import HALF, keys_of, put_damaged, put_lost
+from overwinter.vault.damage import put_damaged, put_lost
 from overwinter.vault.findings import Findings
 from overwinter.vault.index import pack_bytes
 from overwinter.vault.liveness import LiveBlob, Liveness
@@ -26,13 +26,13 @@ from overwinter.vault.manifest import Manifest
 from overwinter.vault.mark import mark_disks
 from overwinter.vault.pack import pack_id, pack_name
 from overwinter.vault.report import VerifyReport
-from overwinter.vault.seal import BlobKind
+from overwinter.vault.seal import ID_LENGTH, BlobKind
 from overwinter.vault.storage import StoredObject
 from overwinter.vault.structure import Structure, check_objects, check_packs
 from overwinter.vault.table import EMPTY, U64, Keys, Table, merged, numbered
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: Packs whose needed blobs are listed together (about 2 million chunks of 256 KiB).
+#: Packs whose needed blobs are listed together (about 3 million chunks).
 _PACKS = 4096
 
 #: Times to look for blobs whose packs collections have replaced meanwhile.
@@ -144,7 +144,7 @@ class Verification:
             if location is None:
                 needed.missing.append(Keys.of(page))
                 continue
-            blob = LiveBlob(page[:HALF], location.offset, location.length, location.number)
+            blob = LiveBlob(page, location.offset, location.length, location.number)
             wanted.setdefault(location.pack, []).append(Wanted(blob.offset, blob.length, [blob]))
         again = False
         for pack, segments in wanted.items():
@@ -165,7 +165,7 @@ class Verification:
         gone = bytearray()
         while some := set(islice(order, _PACKS)):
             gone += self._read_packs(self._choose(live, some, suspicious))
-        vanished = keys_of(gone)
+        vanished = Keys.of(gone)
         for _ in range(_ROUNDS):
             if not gone:
                 break
@@ -207,7 +207,7 @@ class Verification:
         first = result.damaged[min(result.damaged)]
         reason = f"{len(result.damaged)} of its segments cannot be read: {first}"
         self._findings.note(pack_name(result.pack), reason, harmless=True)
-        self._findings.lose(pack_name(result.pack), keys_of(result.damaged_keys), reason)
+        self._findings.lose(pack_name(result.pack), Keys.of(result.damaged_keys), reason)
         put_damaged(self._blobs, result.pack, result.damaged)
         return True
 
@@ -283,14 +283,14 @@ def _listed(blobs: BlobStore, packs: set[bytes]) -> list[StoredObject]:
     return [stored for stored in blobs.storage.list("packs/") if pack_id(stored.name) in packs]
 
 
-def _located(blobs: BlobStore, halves: bytearray) -> Iterator[tuple[bytes, list[Wanted]]]:
+def _located(blobs: BlobStore, ids: bytearray) -> Iterator[tuple[bytes, list[Wanted]]]:
     """Where blobs lie now, pack by pack; those that are nowhere are left out."""
     found: dict[bytes, list[LiveBlob]] = {}
-    for begin in range(0, len(halves), HALF):
-        half = bytes(halves[begin : begin + HALF])
-        place = blobs.index.find(half)
+    for begin in range(0, len(ids), ID_LENGTH):
+        blob_id = bytes(ids[begin : begin + ID_LENGTH])
+        place = blobs.index.find(blob_id)
         if place is not None:
-            blob = LiveBlob(half, place.offset, place.length, place.number)
+            blob = LiveBlob(blob_id, place.offset, place.length, place.number)
             found.setdefault(place.pack, []).append(blob)
     for pack, its in found.items():
         yield pack, by_segment(sorted(its, key=lambda blob: (blob.offset, blob.number)))

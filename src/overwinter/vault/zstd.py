@@ -2,8 +2,10 @@
 
 import zstandard
 
+from overwinter.vault.storage import Buffer
 
-def decompress(decompressor: zstandard.ZstdDecompressor, compressed: bytes, most: int) -> bytes:
+
+def decompress(decompressor: zstandard.ZstdDecompressor, compressed: Buffer, most: int) -> bytes:
     """The content of one frame, at most ``most`` bytes. Raises ``zstandard.ZstdError``."""
     size = zstandard.frame_content_size(compressed)
     if not 0 <= size <= most:
