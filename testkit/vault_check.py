@@ -100,13 +100,11 @@ def read_points(vault: VaultStore, points: Promised[Disks]) -> list[tuple[Manife
 def _deleted(vault: VaultStore, kept: Promised[Disks], listed: dict[str, Disks]) -> dict[str, Disks]:
     """Every deleted point that is still kept, with its disks, as promised; errors as ``read_points``."""
     try:
-        found = {
-            point.manifest.point_id: read(vault, point.manifest)
-            for point in vault.deleted_points()
-            if point.until > NOW  # or who deleted it at once died before the end of it
-        }
+        everything = [(point, read(vault, point.manifest)) for point in vault.deleted_points()]
     except OverwinterError as error:
         raise PointLost(f"a deleted point cannot be read: {error.message}") from error
+    # Where the time is over, who deleted the point at once died before the end of it: a collection goes on.
+    found = {point.manifest.point_id: disks for point, disks in everything if point.until > NOW}
     if wrong := [point for point, disks in found.items() if kept.may.get(point) != disks]:
         raise WrongData(f"deleted points {wrong} are there, and should not, or have other data")
     if lost := set(kept.must) - found.keys() - listed.keys():

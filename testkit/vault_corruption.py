@@ -54,17 +54,25 @@ def corrupt_and_check(objects: Mapping[str, bytes], points: Mapping[str, Disks],
     ``points`` has the content of every point that may be there.
     """
     with all_others_dead():
-        needs = _needs(objects, points, random)
         corruption = Corruption.of(objects, random)
         storage = MemoryStorage(corruption.objects)
-        spared = {name for name, packs in needs.items() if corruption.name not in packs}
+        needs = _needs(objects, points, random)
+        undamaged = MemoryStorage(objects)
+        repair(undamaged, random)  # removes packs that a collection has decided to delete
+        needs_later = _needs(undamaged.objects, points, random)
         try:
             vault = reopen(storage, random)
         except OverwinterError:
             pass  # noticed
         else:
-            _check_told(vault, corruption, points, spared)
+            _check_told(vault, corruption, points, _spared(needs, corruption))
+        spared = _spared(needs_later, corruption)
         _check_repaired(storage, corruption, points, spared, is_empty=not needs, random=random)
+
+
+def _spared(needs: dict[str, frozenset[str]], corruption: Corruption) -> set[str]:
+    """The points that do not need the damaged object."""
+    return {name for name, objects in needs.items() if corruption.name not in objects}
 
 
 def _needs(

@@ -142,8 +142,21 @@ def test_a_collection_that_slept_while_others_collected_finds_no_damage(tmp_path
         assert vault.collect(now=NOW).packs_removed == 1
 
     sleeper = interrupted(tmp_path, "before list", "damaged/", others_go_on, presence=ELSEWHERE)
-    with pytest.raises(VaultCollectionInProgress, match="went on without it"):
+    with pytest.raises(VaultCollectionInProgress, match="have ended this collection"):
         sleeper.collect(now=NOW)
+
+
+def test_a_collection_that_others_carry_through_finds_no_damage(tmp_path: Path) -> None:
+    vault = new_vault(tmp_path)
+
+    def second_listing() -> None:
+        storage.moment, storage.do = ("before list", "collections/"), lambda: vault.collect(now=NOW)
+
+    storage = Interrupted(tmp_path)
+    collector = reopen(tmp_path, storage)
+    storage.moment, storage.do = ("before list", "collections/"), second_listing
+    with pytest.raises(VaultCollectionInProgress, match="have ended this collection"):
+        collector.collect(now=NOW)
 
 
 def test_an_index_is_made_anew_while_packs_are_collected(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ def prove(seed: int) -> None:
     states, vaults = {}, {}
     for scenario in SCENARIOS:
         proof = CrashProof(scenario, seed)
-        proof.power_loss(mixtures=6)
+        proof.power_loss(mixtures=4)
         proof.cut_calls(mixtures=8)
-        proof.failing_disk(every=7)
+        proof.failing_disk(every=9)
         proof.failing_calls()
-        proof.killed_before_power_loss(mixtures=2, every=5)
+        proof.killed_before_power_loss(mixtures=2, every=8)
         states[scenario.name], vaults[scenario.name] = proof.states, proof.vaults
     print("different states:", states, "sets of objects in them:", vaults)
     assert sum(states.values()) >= LEAST_STATES

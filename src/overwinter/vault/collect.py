@@ -18,6 +18,7 @@ from overwinter.model.errors import (
     VaultDataCorrupt,
     VaultError,
     VaultObjectMissing,
+    VaultSessionEnded,
     VaultStorageFull,
 )
 from overwinter.vault import generations, points
@@ -135,15 +136,15 @@ class Collection:
 
     @contextmanager
     def _unless_left_behind(self, number: int) -> Iterator[None]:
-        """What others have removed since they took this process for dead is no damage."""
+        """What others have removed since they carried this collection through is no damage."""
         try:
             yield
-        except (AlreadyExists, VaultDataCorrupt) as error:
+        except (AlreadyExists, VaultDataCorrupt, VaultSessionEnded) as error:
             newest = generations.newest(self._blobs)
             if newest is None or newest.number == number:
                 raise
             raise VaultCollectionInProgress(
-                "Other processes took this collection for dead and went on without it; it removed nothing."
+                "Other processes have ended this collection meanwhile; nothing is left to do for this one."
             ) from error
 
     def _enter(self, own: str) -> tuple[int, Doom | None, dict[str, str] | None]:
