@@ -28,7 +28,7 @@ DEFAULT_CHUNK_SIZE = 128 * 1024
 #: most, and what zeros that are left out have at least.
 _MORE, _MOST, _ZEROS = 3, 20, 4
 
-#: One in so many words of a block goes into its hash: one from every other cache line or fewer.
+#: One in so many words of a block goes into its hash: reading a quarter of the cache lines is enough.
 _SAMPLED = 32
 
 _WORD = np.dtype("<u8")

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from overwinter.model.errors import AlreadyExists, NotFound, VaultDataCorrupt, VaultObjectMissing
+from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.manifest import Manifest, ManifestDisk
-from overwinter.vault.session import CheckCancelled, Progress, Session, SessionStats
+from overwinter.vault.session import Progress, Session, SessionStats
 from overwinter.vault.store import VaultStore
 
 

@@ -20,7 +20,7 @@ from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import Buffer
 from overwinter.vault.workers import ordered_map, worker_count
 
-#: Chunks whose places are sorted together (8 GiB of disk): each pack is read once per so many.
+#: Chunks whose places are sorted together (about 11 GiB of disk): each pack is read once per so many.
 _WINDOW = 64 * 1024
 
 #: What one worker fetches from a pack at a time, in bytes.

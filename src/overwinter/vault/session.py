@@ -1,16 +1,15 @@
 """A session: the disks of one backup on their way into the vault, ended by a manifest or by nothing."""
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
 
 from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing, VaultSessionEnded
 from overwinter.model.extent import Extent
+from overwinter.vault.batch import BatchStore, CheckCancelled, Cutter, ReadDisk, Stored
 from overwinter.vault.blobs import BlobStore
-from overwinter.vault.chunking import BLOCK, SEED_LENGTH, Chunker, Piece, shortest_zeros
+from overwinter.vault.chunking import BLOCK, SEED_LENGTH, Chunker, shortest_zeros
 from overwinter.vault.diskmap import (
     DiskMap,
     LoadPage,
@@ -20,38 +19,23 @@ from overwinter.vault.diskmap import (
     decode_root,
     encode_root,
 )
-from overwinter.vault.leaf import ZERO_ID, Part
+from overwinter.vault.leaf import ZERO_ID
 from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
-from overwinter.vault.pack import SEGMENT_BLOBS, SEGMENT_SIZE, Blob, BlobEncoder
+from overwinter.vault.pack import SEGMENT_SIZE, Blob, BlobEncoder
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.plan import Span, Surroundings, batches, runs, spans, widened, with_reread
 from overwinter.vault.points import each_manifest
 from overwinter.vault.seal import BlobKind
-from overwinter.vault.storage import Buffer
 from overwinter.vault.survey import lost_parts
 from overwinter.vault.workers import ordered_map, worker_count
 
 #: What is read at a time, and what of new chunks one segment holds, in bytes.
 _BATCH_BYTES = SEGMENT_SIZE
 
-#: Leaves of the parent's map kept ready: a worker's batch begins where another ends.
-_LEAVES = 16
-
-ReadDisk = Callable[[int, memoryview], None]
+#: Pages of the parent's map kept ready (2 MiB): what is read is planned well before the new map is made.
+_PAGES = 1024
 
 Progress = Callable[[int], None]
-CheckCancelled = Callable[[], None]
-
-
-class Cutter(Protocol):
-    """What decides where chunks end."""
-
-    @property
-    def chunk_size(self) -> int:
-        """Bytes that chunks have at least, save where data ends; a map's regions are a multiple."""
-
-    def cut(self, first: int, data: memoryview) -> list[Piece]:
-        """Chunks and zeros in whole blocks of data that begin at block ``first`` of the disk."""
 
 
 @dataclass(frozen=True)
@@ -70,43 +54,12 @@ class SessionStats:
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """A chunk that was read, and where it lies in the worker's buffer."""
-
-    id: bytes
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What came of a batch: the new parts of the disk, and the cost."""
-
-    parts: list[Part]
-    cost: SessionStats
-
-
-@dataclass(frozen=True)
 class _Parent:
     """The map that an increment builds upon: its tree, what of it must be read again, and its lost pages."""
 
     tree: bytes
     lost: list[Span]
     lost_pages: frozenset[bytes]
-
-
-class _Tools(threading.local):
-    """What each worker thread keeps for itself."""
-
-    def __init__(self) -> None:
-        self.encoder = BlobEncoder()
-        self._buffer = memoryview(b"")
-
-    def buffer(self, length: int) -> memoryview:
-        """A buffer of at least so many bytes, always the same while that is enough."""
-        if len(self._buffer) < length:
-            self._buffer = memoryview(bytearray(length))
-        return self._buffer
 
 
 class Session:
@@ -129,7 +82,7 @@ class Session:
         self._cancelled = cancelled
         self._writer = BlobWriter(blobs, unreliable)
         self._chunker = Chunker(blobs.keys.chunking_seed(SEED_LENGTH), chunk_size)
-        self._tools = _Tools()
+        self._encoder = BlobEncoder()
         self._stats = SessionStats()
         self._failed = False
         self._roots: frozenset[bytes] | None = None
@@ -224,7 +177,7 @@ class Session:
         has_parent = parent is not None
         parent = parent or _Parent(ZERO_ID, [], frozenset())
 
-        @lru_cache(_LEAVES)
+        @lru_cache(_PAGES)
         def load(page_id: bytes) -> bytes | None:
             return None if page_id in parent.lost_pages else self._load_page(page_id)
 
@@ -233,13 +186,14 @@ class Session:
             parts = widened(parts, _surroundings(shape, parent.tree, load))
         work = batches(runs(parts, shortest_zeros(cutter.chunk_size)), shape.region)
         writer = MapWriter(shape, parent.tree, load, self._store_page)
-        results = ordered_map(
-            lambda batch: self._store_batch(batch, size, read, cutter), work, worker_count()
+        batch_store = BatchStore(
+            self._blobs.keys, self._writer, cutter, read, size, _BATCH_BYTES, self._cancelled
         )
+        results = ordered_map(batch_store.store, work, worker_count())
         with closing(results):  # no worker may outlive a failure here
             for stored in results:
                 writer.put(stored.parts)
-                self._count(stored.cost)
+                self._count(stored)
         return writer.finish()
 
     def _built_upon(self, target: str, size: int, parent: DiskMap | None, chunk_size: int) -> _Parent | None:
@@ -267,69 +221,21 @@ class Session:
     def _load_page(self, page_id: bytes) -> bytes:
         return self._blobs.read(BlobKind.PAGE, page_id)
 
-    def _store_batch(self, batch: list[Span], size: int, read: ReadDisk, cutter: Cutter) -> _Stored:
-        """Read, cut, hash, and store what is new; runs in a worker thread."""
-        buffer = self._tools.buffer(sum(span.count for span in batch if not span.zero) * BLOCK)
-        parts: list[Part] = []
-        chunks: list[_Chunk] = []
-        used = bytes_read = 0
-        for span in batch:
-            if span.zero:
-                parts.append(Part(span.first, span.count, ZERO_ID))
-                continue
-            data = buffer[used : used + span.count * BLOCK]
-            length = min(len(data), size - span.first * BLOCK)
-            self._read(read, span.first * BLOCK, data[:length])
-            data[length:] = bytes(len(data) - length)
-            first, end = span.first, used + length
-            for piece in cutter.cut(span.first, data):
-                chunk_id, stop = ZERO_ID, min(used + piece.count * BLOCK, end)
-                if not piece.zero:
-                    chunk_id = self._blobs.keys.identity(BlobKind.CHUNK, buffer[used:stop])
-                    chunks.append(_Chunk(chunk_id, used, stop))
-                parts.append(Part(first, piece.count, chunk_id))
-                first, used = first + piece.count, stop
-            bytes_read += length
-        new = self._store_new(buffer, chunks)
-        cost = SessionStats(
-            bytes_read=bytes_read,
-            bytes_new=sum(chunk.end - chunk.begin for chunk in new),
-            chunks_new=len(new),
-            chunks_reused=len(chunks) - len(new),
-        )
-        return _Stored(parts, cost)
-
-    def _read(self, read: ReadDisk, offset: int, buffer: memoryview) -> None:
-        for begin in range(0, len(buffer), _BATCH_BYTES):
-            if self._cancelled is not None:
-                self._cancelled()
-            read(offset + begin, buffer[begin : begin + _BATCH_BYTES])
-
-    def _store_new(self, buffer: memoryview, chunks: list[_Chunk]) -> list[_Chunk]:
-        """Store those chunks that the vault lacks; gives them."""
-        wanted = self._writer.claim([chunk.id for chunk in chunks])
-        new = [chunk for chunk, want in zip(chunks, wanted, strict=True) if want]
-        for segment in _segments(new):
-            encoding, content = self._tools.encoder.encode(_joined(buffer, segment))
-            blobs = [Blob(chunk.id, chunk.end - chunk.begin) for chunk in segment]
-            self._writer.add(BlobKind.CHUNK, blobs, encoding, content)
-        return new
-
     def _store_page(self, page: bytes) -> bytes:
         page_id = self._blobs.keys.identity(BlobKind.PAGE, page)
         if self._writer.claim([page_id])[0]:
-            encoding, content = self._tools.encoder.encode(page)
+            encoding, content = self._encoder.encode(page)
             self._writer.add(BlobKind.PAGE, [Blob(page_id, len(page))], encoding, content)
         return page_id
 
-    def _count(self, cost: SessionStats) -> None:
+    def _count(self, stored: Stored) -> None:
         stats = self._stats
         self._stats = replace(
             stats,
-            bytes_read=stats.bytes_read + cost.bytes_read,
-            bytes_new=stats.bytes_new + cost.bytes_new,
-            chunks_new=stats.chunks_new + cost.chunks_new,
-            chunks_reused=stats.chunks_reused + cost.chunks_reused,
+            bytes_read=stats.bytes_read + stored.bytes_read,
+            bytes_new=stats.bytes_new + stored.bytes_new,
+            chunks_new=stats.chunks_new + stored.chunks_new,
+            chunks_reused=stats.chunks_reused + stored.chunks_reused,
         )
         if self._progress is not None:
             self._progress(self._stats.bytes_read)
@@ -346,26 +252,3 @@ def _surroundings(shape: Shape, tree: bytes, load: LoadPage) -> Surroundings:
         return block, block + 1
 
     return around
-
-
-def _segments(chunks: list[_Chunk]) -> Iterator[list[_Chunk]]:
-    """The chunks, in order, in groups that a segment can hold."""
-    group: list[_Chunk] = []
-    room = _BATCH_BYTES
-    for chunk in chunks:
-        length = chunk.end - chunk.begin
-        if group and (length > room or len(group) == SEGMENT_BLOBS):
-            yield group
-            group, room = [], _BATCH_BYTES
-        group.append(chunk)
-        room -= length
-    if group:
-        yield group
-
-
-def _joined(buffer: memoryview, chunks: list[_Chunk]) -> Buffer:
-    """The chunks one after another; without a copy when that is how they lie in the buffer."""
-    begin, end = chunks[0].begin, chunks[-1].end
-    if end - begin == sum(chunk.end - chunk.begin for chunk in chunks):
-        return buffer[begin:end]
-    return b"".join(buffer[chunk.begin : chunk.end] for chunk in chunks)

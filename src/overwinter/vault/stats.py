@@ -8,6 +8,7 @@ from uuid import UUID
 from overwinter.model.errors import VaultObjectMissing
 from overwinter.vault import growth as trend
 from overwinter.vault import points
+from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import BLOCK
 from overwinter.vault.diskmap import DiskMap, MapReader, Shape, decode_root
@@ -17,7 +18,6 @@ from overwinter.vault.mark import PageRead, mark_disks
 from overwinter.vault.ownership import Ownership
 from overwinter.vault.pack import pack_id
 from overwinter.vault.seal import BlobKind
-from overwinter.vault.session import CheckCancelled
 from overwinter.vault.storage import StoredObject
 
 

@@ -11,6 +11,7 @@ from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissin
 from overwinter.model.extent import Extent
 from overwinter.vault import difference, generations, points, restore, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing, end_predecessors
+from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import DEFAULT_CHUNK_SIZE, is_chunk_size
 from overwinter.vault.collect import Collection, CollectStats
@@ -24,7 +25,7 @@ from overwinter.vault.reader import DiskReader
 from overwinter.vault.repair import Repair, RepairReport
 from overwinter.vault.report import VerifyReport
 from overwinter.vault.seal import KEY_LENGTH, Random, VaultKeys
-from overwinter.vault.session import CheckCancelled, Progress, Session
+from overwinter.vault.session import Progress, Session
 from overwinter.vault.stats import VaultStats, vault_stats
 from overwinter.vault.storage import ReadCache, Storage, open_storage, uncached
 from overwinter.vault.verify import Verification, chosen_part
