@@ -14,6 +14,7 @@ from functools import lru_cache
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultObjectMissing
 from overwinter.vault.damage import DAMAGED, LOST, LostBlobs, get_damaged, get_lost
 from overwinter.vault.index import Index, IndexTable, Location, Snapshot, read_table, write_table
+from overwinter.vault.memory import give_back_freed_memory
 from overwinter.vault.pack import BlobDecoder, Opened, Segment, decrypt, pack_id, pack_name
 from overwinter.vault.seal import (
     HEADER_LENGTH,
@@ -31,6 +32,9 @@ _CIPHERS = 1024
 
 #: Times to list the index anew because an object was replaced between the listing and the reading.
 _LISTINGS = 10
+
+#: After as many index objects were taken in (32 MiB as collections write them), memory is given back.
+_MANY = 4
 
 #: Records of index objects that are taken in together, at least (2 MiB), where there are as many.
 _RECORDS = 64 * 1024
@@ -124,6 +128,8 @@ class BlobStore:
             with self._changing:
                 self.index.add(*(table for _, table in some))
                 self._taken_in.update(name for name, _ in some)
+        if len(names) >= _MANY:
+            give_back_freed_memory()
 
     def reload(self) -> None:
         """Forget everything and take it in anew. Raises ``VaultDataCorrupt``."""

@@ -1,4 +1,4 @@
-"""Large buffers that come and go: have the C library keep their memory instead of giving it back each time.
+"""Large buffers that come and go: whether the C library keeps their memory or gives it back.
 
 Every segment of a restore is read, decrypted and decompressed into new memory of megabytes. By default glibc
 returns that to the kernel at once and faults it in again, page by page: a third of a restore's system time. A
@@ -23,3 +23,10 @@ def keep_freed_memory() -> None:
     if hasattr(library, "mallopt"):
         library.mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+
+
+def give_back_freed_memory() -> None:
+    """Return what is free now to the kernel, after work with large pieces that does not come again soon."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
