@@ -257,7 +257,7 @@ def test_statistics_and_clean_up(program: Program, ground: Ground) -> None:
     stats = program.do("vault", "stats", "main", "--points")
     assert {vm["vm"]: vm["points"] for vm in stats["vms"]} == {guest.name: 1, other.name: 1}
     assert stats["logical"] == 64 * MIB
-    assert 8 * MIB <= stats["content"] <= 10 * MIB
+    assert 4 * MIB <= stats["content"] <= 10 * MIB
     on_disk = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     assert stats["stored"] <= on_disk and stats["free"] > 0
     assert sorted(point["id"] for point in stats["points"]) == sorted(

@@ -4,7 +4,6 @@ These commands work on the vault itself, in their own process: no secret goes th
 it with the secret the service uses, so they need the same rights as the service.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -177,7 +176,6 @@ def _opened(name: str, directory: Path, output: Output) -> "Iterator[tuple[Clien
     """The storage of a vault, and the secret that the service opens it with."""
     from overwinter.vault import key_at, open_storage
 
-    os.umask(0o077)
     with session(directory, output) as client:
         vault = client.vault(name)
         yield client, open_storage(vault.url), key_at(vault.key)

@@ -16,12 +16,16 @@ INTERVAL_S = 0.5
 
 
 class TaskReporter:
-    """Counts the bytes of one task and notices cancellation. Safe to call from many threads, often."""
+    """Counts the bytes of one task and notices cancellation. Safe to call from many threads, often.
 
-    def __init__(self, runtime: Runtime, job_id: UUID, task: str) -> None:
+    ``total`` may be an estimate: more than that is never shown as done.
+    """
+
+    def __init__(self, runtime: Runtime, job_id: UUID, task: str, total: int | None = None) -> None:
         self._runtime = runtime
         self._job_id = job_id
         self._task = task
+        self._total = total
         self._lock = threading.Lock()
         self._done = 0
         self._written = time.monotonic()
@@ -31,7 +35,7 @@ class TaskReporter:
     def reach(self, done: int) -> None:
         """``done`` bytes of the task are done."""
         with self._lock:
-            self._done = done
+            self._done = done if self._total is None else min(done, self._total)
             if time.monotonic() - self._written < INTERVAL_S:
                 return
             self._written = time.monotonic()
@@ -62,7 +66,7 @@ def task(runtime: Runtime, job_id: UUID, name: str, total: int | None = None) ->
     """One task of a job: in progress within the block, then completed, failed or cancelled."""
     with runtime.catalog.transaction() as tx:
         job_table.start_task(tx, job_id, name, now=runtime.clock(), total=total)
-    reporter = TaskReporter(runtime, job_id, name)
+    reporter = TaskReporter(runtime, job_id, name, total)
     status = TaskStatus.FAILED
     try:
         yield reporter
