@@ -44,6 +44,7 @@ class Station:
         """The job once it has completed without a warning."""
         ended = self.ended(job)
         assert ended.status is JobStatus.COMPLETED, ended.errors
+        assert all(task.done == task.total for task in ended.tasks), "what is over is done to 100 percent"
         return ended
 
     def protect(self, guest: TinyGuest, policy: str = DEFAULT_POLICY) -> ProtectedItem:

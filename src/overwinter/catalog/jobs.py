@@ -148,6 +148,12 @@ def advance_task(tx: Transaction, job_id: UUID, name: str, done: int) -> None:
     tx.execute(job_tasks.update().where(*this).values(done=done))
 
 
+def settle_task(tx: Transaction, job_id: UUID, name: str, done: int) -> None:
+    """Bytes done in the end, which the total was an estimate of."""
+    this = (job_tasks.c.job_id == job_id, job_tasks.c.name == name)
+    tx.execute(job_tasks.update().where(*this).values(done=done, total=done))
+
+
 def end_task(tx: Transaction, job_id: UUID, name: str, *, status: TaskStatus, now: datetime) -> None:
     """A task ends."""
     this = (job_tasks.c.job_id == job_id, job_tasks.c.name == name)

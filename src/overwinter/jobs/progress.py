@@ -18,7 +18,7 @@ INTERVAL_S = 0.5
 class TaskReporter:
     """Counts the bytes of one task and notices cancellation. Safe to call from many threads, often.
 
-    ``total`` may be an estimate: more than that is never shown as done.
+    ``total`` may be an estimate: no more than that is shown as done before the end.
     """
 
     def __init__(self, runtime: Runtime, job_id: UUID, task: str, total: int | None = None) -> None:
@@ -35,20 +35,21 @@ class TaskReporter:
     def reach(self, done: int) -> None:
         """``done`` bytes of the task are done."""
         with self._lock:
-            self._done = done if self._total is None else min(done, self._total)
+            self._done = done
             if time.monotonic() - self._written < INTERVAL_S:
                 return
             self._written = time.monotonic()
-            done = self._done
-        self._write(done)
+        self._write(done if self._total is None else min(done, self._total))
 
     def _write(self, done: int) -> None:
         with self._runtime.catalog.transaction() as tx:
             job_table.advance_task(tx, self._job_id, self._task, done)
 
-    def flush(self) -> None:
-        """Write the count as it is now."""
-        self._write(self._done)
+    def settle(self, *, completed: bool) -> None:
+        """Write the count as it is now; it is the total when the task has completed."""
+        write = job_table.settle_task if completed else job_table.advance_task
+        with self._runtime.catalog.transaction() as tx:
+            write(tx, self._job_id, self._task, self._done)
 
     def check(self) -> None:
         """Raise JobCancelled when a person asked to cancel the job."""
@@ -76,6 +77,6 @@ def task(runtime: Runtime, job_id: UUID, name: str, total: int | None = None) ->
         raise
     finally:
         if total is not None:
-            reporter.flush()
+            reporter.settle(completed=status is TaskStatus.COMPLETED)
         with runtime.catalog.transaction() as tx:
             job_table.end_task(tx, job_id, name, status=status, now=runtime.clock())
