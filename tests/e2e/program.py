@@ -76,9 +76,9 @@ class Program:
         assert service.returncode == -signal.SIGKILL
         self._service = None
 
-    def run(self, *words: str) -> Answer:
+    def run(self, *words: str, typed: str = "") -> Answer:
         """Run a command with ``--json``; in this process, which saves most of its time."""
-        done = CliRunner().invoke(app, [*words, "--dir", str(self.state), "--json"])
+        done = CliRunner().invoke(app, [*words, "--dir", str(self.state), "--json"], input=typed)
         return Answer(done.exit_code, done.stdout, done.stderr)
 
     def do(self, *words: str) -> Any:

@@ -2,13 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from overwinter.model.extent import Extent
+from overwinter.vault import KeySource, create_vault
 from testkit.disks import MIB, DiskSpec, convert, first_difference, realistic_data, write_image
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
@@ -16,6 +19,8 @@ from testkit.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
 from tests.e2e.program import Program
 from tests.e2e.test_story import refused
 from tests.vault.damages import flip, names
+from tests.vault.disks import manifest, noise, read_from
+from tests.vault.softhsm import MODULE, PIN, new_key, new_token, slots
 
 pytestmark = pytest.mark.libvirt
 
@@ -159,6 +164,22 @@ def test_points_that_are_lost_are_removed_only_when_asked(program: Program, grou
     assert program.do("points", guest.name) == [], "what cannot be restored is not offered"
 
 
+def test_two_vms_of_one_name_are_told_apart(elsewhere: Program, image_directory: Path) -> None:
+    """And points that no service has made are taken in, too."""
+    directory, key_file = image_directory / "vault", image_directory / "key"
+    vault = create_vault(directory.as_uri(), KeySource.new_key_file(key_file), vault_id=uuid4())
+    for number in (1, 2):
+        with vault.session(str(number)) as session:
+            disk = session.store_disk("vda", MIB, [Extent(0, MIB)], read_from(noise(number, MIB)))
+            session.commit(replace(manifest(str(number), disk), vm_uuid=UUID(int=number)))
+    attached = elsewhere.do("vault", "attach", directory.as_uri(), "--key", str(key_file))
+    assert attached["vault"]["name"] == "vault"
+    assert sorted(vm["vm"] for vm in elsewhere.do("vault", "stats", "vault")["vms"]) == ["mail", "mail"]
+    items = [item["vm"] for item in elsewhere.do("vault", "show", "vault")["items"]]
+    assert sorted(items) == ["mail", "mail-00000000"]
+    assert [len(elsewhere.do("points", item)) for item in items] == [1, 1]
+
+
 def test_a_damaged_vault_is_attached_to_be_repaired(
     program: Program, elsewhere: Program, ground: Ground, image_directory: Path
 ) -> None:
@@ -246,6 +267,51 @@ def test_keys_are_added_used_and_removed(
     program.stop()
     program.start()
     assert program.do("vault", "verify", "main")["status"] == "Completed"
+
+
+def test_passphrases_are_typed_and_never_shown(
+    program: Program, elsewhere: Program, image_directory: Path
+) -> None:
+    vault = program.do("vault", "create", "main")
+    added = program.run("vault", "key", "add", "main", "--passphrase", typed="correct horse\n")
+    assert added.code == 0 and "horse" not in added.output + added.errors
+    words = image_directory / "words"
+    words.touch(mode=0o600)
+    words.write_text("battery staple\n")
+    attach = ("vault", "attach", vault["url"], "--key", f"passphrase:{words}", "--name", "main")
+    refused(elsewhere, "VaultKeyWrong", *attach)
+    key_id = added.json["id"]
+    changed = program.run("vault", "key", "change", "main", key_id, typed="battery staple\n")
+    assert changed.code == 0 and changed.json["id"] != key_id
+    assert elsewhere.do(*attach)["vault"]["key_kind"] == "passphrase"
+    words.write_text("correct horse\n")
+    refused(elsewhere, "VaultKeyWrong", "vault", "key", "use", "main", f"passphrase:{words}")
+
+
+def test_a_token_opens_a_vault(image_directory: Path) -> None:
+    pin = image_directory / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(PIN)
+    program = Program(image_directory / "overwinter")
+    with slots(image_directory):
+        new_token("vault")
+        new_key("vault", "overwinter")
+        reference = f"pkcs11:token=vault;object=overwinter?module-path={MODULE}&pin-source=file:{pin}"
+        program.start()
+        try:
+            assert program.do("vault", "create", "main", "--key", reference)["key_kind"] == "token"
+            program.stop()
+            program.start()
+            assert program.do("vault", "verify", "main")["status"] == "Completed"
+        finally:
+            program.stop()
+
+
+def test_every_verification_of_one_percentage_reads_another_part(program: Program) -> None:
+    program.do("vault", "create", "main")
+    asked = ["50", "0", "20", "50", "50"]
+    jobs = [program.do("vault", "verify", "main", "--read-data", percent) for percent in asked]
+    assert [job["parameters"]["turn"] for job in jobs] == [0, 0, 0, 1, 2]
 
 
 def test_statistics_and_clean_up(program: Program, ground: Ground) -> None:

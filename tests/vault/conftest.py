@@ -10,6 +10,7 @@ from overwinter.vault import reserve
 from overwinter.vault.storage import ObjectStorage
 from overwinter.vault.storage.location import AzureLocation, S3Location
 from testkit.fault_proxy import fault_proxy
+from tests.vault.damages import SEGMENT
 from tests.vault.stores import Faulty, azure_location, s3_location
 
 
@@ -29,3 +30,10 @@ def small_reserve() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reserve, "LARGEST", 256 * 1024)
         yield
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four chunks in a segment (``SEGMENT``), and packs of 64 KiB."""
+    monkeypatch.setattr("overwinter.vault.session._BATCH_BYTES", SEGMENT)
+    monkeypatch.setattr("overwinter.vault.pack.PACK_SIZE", 64 * 1024)

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from overwinter.vault.storage import LocalStorage
+from tests.vault.disks import CHUNK
+
+#: Bytes of a segment where the fixture ``small_segments`` is used.
+SEGMENT = 4 * CHUNK
 
 
 def names(directory: Path, prefix: str = "") -> list[str]:

@@ -19,7 +19,7 @@ from overwinter.model.errors import (
 from overwinter.model.extent import Extent
 from overwinter.model.protection import KeyKind
 from overwinter.vault import DiskMap, KeySource, Manifest, VaultStore
-from overwinter.vault.copy import CopyStats, copy_points
+from overwinter.vault.copy import CopyStats, bytes_to_copy, copy_points
 from overwinter.vault.keys.random_key import RandomKey
 from overwinter.vault.reader import DiskReader
 from overwinter.vault.storage import LocalStorage
@@ -107,6 +107,31 @@ def test_a_larger_chunk_size_may_be_in_the_source(tmp_path: Path) -> None:
     first, second = two_points(source)
     assert copy_points(source, target).points_copied == 2
     assert contents(target) == {"1": [first], "2": [second]}
+
+
+def test_points_of_two_chunk_sizes_go_on_to_a_third_vault(tmp_path: Path) -> None:
+    """A vault holds points of its own and copies from one that cuts larger chunks."""
+    larger = new_vault(tmp_path / "larger", chunk_size=4 * CHUNK)
+    first, second = two_points(larger)
+    between = second_site(tmp_path / "between")
+    copy_points(larger, between)
+    third = changed(second, (5 * MIB, noise(8, CHUNK)))
+    back_up(between, "3", third)
+    last = new_vault(tmp_path / "last")
+    assert copy_points(between, last).points_copied == 3
+    assert contents(last) == {"1": [first], "2": [second], "3": [third]}
+
+
+def test_what_a_copy_will_read_is_known_before(tmp_path: Path) -> None:
+    source, target = new_vault(tmp_path / "source"), second_site(tmp_path / "target")
+    two_points(source)
+    for wanted in (["2"], None, None):
+        expected = bytes_to_copy(source, target, wanted)
+        assert copy_points(source, target, wanted).bytes_read == expected
+    assert expected == 0
+    back_up(target, "3", noise(8, 2 * CHUNK))
+    assert bytes_to_copy(target, source) == 2 * CHUNK
+    assert bytes_to_copy(source, second_site(tmp_path / "empty")) < 10 * MIB, "an increment counts as one"
 
 
 def test_the_target_tells_nothing_of_the_source(tmp_path: Path) -> None:

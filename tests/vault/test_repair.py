@@ -26,7 +26,7 @@ from overwinter.vault.pack import pack_name
 from overwinter.vault.presence import Presence
 from overwinter.vault.repair import repair_on
 from overwinter.vault.storage import LocalStorage
-from tests.vault.damages import cut, flip, names, remove
+from tests.vault.damages import SEGMENT, cut, flip, names, remove
 from tests.vault.disks import (
     CHUNK,
     DEAD,
@@ -46,14 +46,8 @@ from tests.vault.faults import Died, DyingStorage
 FIRST = noise(1, 30 * CHUNK + 100)
 SECOND = FIRST[: 10 * CHUNK] + noise(2, 10 * CHUNK)
 DISKS = {"1": FIRST, "2": SECOND}
-SEGMENT = 4 * CHUNK
 
-
-@pytest.fixture(autouse=True)
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four chunks in a segment, and packs of 64 KiB."""
-    monkeypatch.setattr("overwinter.vault.session._BATCH_BYTES", SEGMENT)
-    monkeypatch.setattr("overwinter.vault.pack.PACK_SIZE", 64 * 1024)
+pytestmark = pytest.mark.usefixtures("small_segments")
 
 
 @pytest.fixture

@@ -16,18 +16,12 @@ from overwinter.vault.report import Damage, VerifyReport
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import CachedStorage, LocalStorage, ReadCache
 from overwinter.vault.verify import chosen_part
-from tests.vault.damages import cut, flip, names, remove
+from tests.vault.damages import SEGMENT, cut, flip, names, remove
 from tests.vault.disks import CHUNK, NOW, back_up, manifest, new_vault, noise, read_from, reopen, restore
 
 DISK = noise(1, 40 * CHUNK + 100)
-SEGMENT = 4 * CHUNK
 
-
-@pytest.fixture(autouse=True)
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four chunks in a segment, and packs of 64 KiB."""
-    monkeypatch.setattr("overwinter.vault.session._BATCH_BYTES", SEGMENT)
-    monkeypatch.setattr("overwinter.vault.pack.PACK_SIZE", 64 * 1024)
+pytestmark = pytest.mark.usefixtures("small_segments")
 
 
 @pytest.fixture

@@ -84,10 +84,10 @@ def active(tx: Transaction) -> list[Job]:
     return _select(tx, jobs.c.status.in_(ACTIVE))
 
 
-def count(tx: Transaction, vault_id: UUID, operation: JobOperation) -> int:
-    """How many jobs of that kind there were in a vault."""
-    query = sa.select(sa.func.count()).where(jobs.c.vault_id == vault_id, jobs.c.operation == operation)
-    return int(tx.execute(query).scalar_one())
+def parameters_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> list[dict[str, Any]]:
+    """What was asked in every job of that kind in a vault, in any order."""
+    query = sa.select(jobs.c.parameters).where(jobs.c.vault_id == vault_id, jobs.c.operation == operation)
+    return list(tx.execute(query).scalars())
 
 
 def is_cancelling(tx: Transaction, job_id: UUID) -> bool:

@@ -135,6 +135,17 @@ def recovery_points_of(tx: Transaction, item_id: UUID) -> list[RecoveryPoint]:
     return [_recovery_point(row) for row in tx.execute(query).mappings()]
 
 
+def recovery_points_in(tx: Transaction, vault_id: UUID) -> list[RecoveryPoint]:
+    """All recovery points of a vault, oldest first."""
+    query = (
+        sa.select(recovery_points)
+        .join(protected_items)
+        .where(protected_items.c.vault_id == vault_id)
+        .order_by(recovery_points.c.created)
+    )
+    return [_recovery_point(row) for row in tx.execute(query).mappings()]
+
+
 def get_recovery_point(tx: Transaction, item_id: UUID, point_id: str) -> RecoveryPoint:
     """One recovery point of an item. Raises NotFound."""
     for point in recovery_points_of(tx, item_id):
@@ -145,12 +156,9 @@ def get_recovery_point(tx: Transaction, item_id: UUID, point_id: str) -> Recover
 
 def ids_by_manifest(tx: Transaction, vault_id: UUID) -> dict[str, str]:
     """Ids of the recovery points of a vault, by their names in it."""
-    query = (
-        sa.select(recovery_points.c.manifest, recovery_points.c.id)
-        .join(protected_items)
-        .where(protected_items.c.vault_id == vault_id, recovery_points.c.manifest.is_not(None))
-    )
-    return dict(tx.execute(query).tuples().all())
+    return {
+        point.manifest: point.id for point in recovery_points_in(tx, vault_id) if point.manifest is not None
+    }
 
 
 def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | None:

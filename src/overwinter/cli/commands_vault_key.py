@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from overwinter.cli.client import Client
 from overwinter.cli.output import Cell, Output, table
 from overwinter.cli.session import AsJson, Directory, session
 from overwinter.model.errors import OverwinterError, RequestError
@@ -93,7 +92,7 @@ def add_key(
         )
     output = Output(as_json=as_json)
     words: str | None = None
-    with _opened(name, directory, output) as (_, storage, present):
+    with _opened(name, directory, output) as (storage, present):
         if recovery:
             words = new_recovery_key()
             added = KeySource.from_recovery_key(words)
@@ -126,7 +125,7 @@ def remove_key(
     from overwinter.vault import remove_wrap
 
     output = Output(as_json=as_json)
-    with _opened(name, directory, output) as (_, storage, present):
+    with _opened(name, directory, output) as (storage, present):
         remove_wrap(storage, present, key_id)
     output.show({"id": key_id}, f"Key {key_id} opens the vault no more.")
     output.hint("Whoever opened the vault with it before may have kept the data key: docs/vault-format.md.")
@@ -144,7 +143,7 @@ def change_key(
     from overwinter.vault import KeySource, change_wrap
 
     output = Output(as_json=as_json)
-    with _opened(name, directory, output) as (_, storage, present):
+    with _opened(name, directory, output) as (storage, present):
         new = KeySource.from_passphrase(_typed_passphrase())
         wrap = change_wrap(storage, present, key_id, new, label=label, created=datetime.now(UTC))
     output.show(
@@ -152,7 +151,7 @@ def change_key(
     )
 
 
-@app.command("use", epilog="Example: overwinter vault key use main /root/keys/main.key")
+@app.command("use", epilog="Example: overwinter vault key use main main.key")
 def use_key(
     name: Name,
     key: Annotated[
@@ -172,13 +171,13 @@ def use_key(
 
 
 @contextmanager
-def _opened(name: str, directory: Path, output: Output) -> "Iterator[tuple[Client, Storage, KeySource]]":
+def _opened(name: str, directory: Path, output: Output) -> "Iterator[tuple[Storage, KeySource]]":
     """The storage of a vault, and the secret that the service opens it with."""
     from overwinter.vault import key_at, open_storage
 
     with session(directory, output) as client:
         vault = client.vault(name)
-        yield client, open_storage(vault.url), key_at(vault.key)
+        yield open_storage(vault.url), key_at(vault.key)
 
 
 def _typed_passphrase() -> str:

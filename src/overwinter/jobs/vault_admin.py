@@ -82,8 +82,8 @@ class VaultAdmin:
         """Take in a vault that exists at ``url``, with every recovery point in it. Nothing is written to it.
 
         Once more for an attached vault takes in what was added since. A damaged vault is attached all the
-        same, so that it can be repaired. Raises RequestError, AlreadyExists when
-        the name means another vault or the vault has another name here, and what opening a vault raises.
+        same, so that it can be repaired. Raises RequestError, AlreadyExists when the name means another vault
+        or the vault has another name or place here, VaultKeyWrong, and VaultError when there is no vault.
         """
         _check_name(name)
         key = key_at(key_reference)
@@ -155,8 +155,13 @@ class VaultAdmin:
             raise RequestError(f"{read_percent:g} percent cannot be read: 0 to 100 can.")
         vault = self.get(name)
         manifest = None if point_id is None else self._manifests(vault, [point_id])[0]
+        with self._runtime.catalog.transaction() as tx:
+            earlier = job_table.parameters_of(tx, vault.id, JobOperation.VERIFY)
+        # Counted among those of one percentage: only these walk round all the data together.
+        turn = sum(each["read_percent"] == read_percent for each in earlier)
         parameters: dict[str, object] = {
             "read_percent": read_percent,
+            "turn": turn,
             "point": point_id,
             "manifest": manifest,
         }
@@ -230,11 +235,7 @@ class VaultAdmin:
     def _manifests(self, vault: Vault, point_ids: list[str]) -> list[str]:
         """Names in the vault of recovery points. Raises NotFound, RequestError for one not in the vault."""
         with self._runtime.catalog.transaction() as tx:
-            known = {
-                point.id: point
-                for item in items.every(tx, vault.id)
-                for point in points.recovery_points_of(tx, item.id)
-            }
+            known = {point.id: point for point in points.recovery_points_in(tx, vault.id)}
         found = []
         for point_id in point_ids:
             if point_id not in known:

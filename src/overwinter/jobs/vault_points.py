@@ -54,16 +54,13 @@ def withdraw_gone(runtime: Runtime, vault: Vault, store: VaultStore) -> tuple[Jo
     One that is still in the snapshot tier stays with that.
     """
     with runtime.catalog.transaction() as tx:
-        known = [
-            (item, point)
-            for item in items.every(tx, vault.id)
-            for point in points.recovery_points_of(tx, item.id)
-        ]
+        vms = {item.id: item.vm_name for item in items.every(tx, vault.id)}
+        known = points.recovery_points_in(tx, vault.id)
     problems = []
-    for item, point in known:
+    for point in known:
         if point.manifest is None:
             continue
-        which = f"Recovery point {point.id} of {item.vm_name}, {point.created:%Y-%m-%d %H:%M} UTC,"
+        which = f"Recovery point {point.id} of {vms[point.item_id]}, {point.created:%Y-%m-%d %H:%M} UTC,"
         try:
             store.manifest(point.manifest)
         except NotFound:
@@ -84,8 +81,7 @@ def _withdraw(runtime: Runtime, point: RecoveryPoint) -> None:
 
 def _known(tx: Transaction, vault: Vault) -> set[str]:
     """Names in the vault of the points that the catalog has, or that a backup is about to enter."""
-    known = [point for item in items.every(tx, vault.id) for point in points.recovery_points_of(tx, item.id)]
-    return {str(point.manifest or point.restore_point) for point in known}
+    return {str(point.manifest or point.restore_point) for point in points.recovery_points_in(tx, vault.id)}
 
 
 def _items_of(tx: Transaction, vault: Vault, vm_uuid: UUID) -> list[ProtectedItem]:

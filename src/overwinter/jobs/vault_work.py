@@ -23,7 +23,7 @@ from overwinter.model.job import (
     JobOperation,
 )
 from overwinter.model.protection import Vault
-from overwinter.vault import RepairReport, VaultStore, copy_points, key_at, repair
+from overwinter.vault import RepairReport, bytes_to_copy, copy_points, key_at, repair
 
 #: Problems a job lists; its report has more.
 _MOST_PROBLEMS = 50
@@ -57,13 +57,11 @@ def _verify(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     percent = _number(job.parameters["read_percent"])
     point_id = job.parameters["manifest"]
     total = round(store.packed_bytes() * percent / 100) if percent and point_id is None else None
-    with runtime.catalog.transaction() as tx:
-        turn = job_table.count(tx, vault.id, JobOperation.VERIFY)
     with task(runtime, job.id, VERIFY_VAULT, total=total) as reporter:
         reporter.check()
         report = store.verify(
             read_percent=percent,
-            turn=turn,
+            turn=int(str(job.parameters["turn"])),
             point_id=None if point_id is None else str(point_id),
             progress=reporter.reach,
             cancelled=reporter.check,
@@ -107,7 +105,8 @@ def _copy(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     source, target = runtime.vaults.open(vault), runtime.vaults.open(target_vault)
     wanted = job.parameters["manifests"]
     point_ids = None if wanted is None else str(wanted).split(",")
-    with task(runtime, job.id, COPY_POINTS, total=_bytes_to_copy(source, target, point_ids)) as reporter:
+    total = bytes_to_copy(source, target, point_ids)
+    with task(runtime, job.id, COPY_POINTS, total=total) as reporter:
         reporter.check()
         done = copy_points(source, target, point_ids, progress=reporter.reach, cancelled=reporter.check)
         faults.place("copy.done")
@@ -116,17 +115,6 @@ def _copy(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     with runtime.catalog.transaction() as tx:
         job_table.set_properties(tx, job.id, facts)
     return ()
-
-
-def _bytes_to_copy(source: VaultStore, target: VaultStore, point_ids: list[str] | None) -> int:
-    """Most that a copy reads: it reads less of disks of which the target has an earlier point."""
-    present = {manifest.point_id for manifest in target.manifests()}
-    return sum(
-        source.data_size(disk.map)
-        for manifest in source.manifests()
-        if manifest.point_id not in present and (point_ids is None or manifest.point_id in point_ids)
-        for disk in manifest.disks
-    )
 
 
 def _clean_up(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:

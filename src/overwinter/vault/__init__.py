@@ -1,7 +1,7 @@
 """The store of the vault tier: crypto, packs, index, disk maps, manifests. See docs/vault-format.md."""
 
 from overwinter.vault.collect import CollectStats
-from overwinter.vault.copy import CopyStats, copy_points
+from overwinter.vault.copy import CopyStats, bytes_to_copy, copy_points
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import (
     Argon2id,
@@ -51,6 +51,7 @@ __all__ = [
     "VerifyReport",
     "Wrap",
     "add_wrap",
+    "bytes_to_copy",
     "bytes_to_read",
     "change_wrap",
     "copy_points",

@@ -10,8 +10,10 @@ was killed anywhere is simply run again, and finds what it had stored.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from uuid import UUID
 
 from overwinter.model.errors import AlreadyExists, NotFound, VaultDataCorrupt, VaultObjectMissing
 from overwinter.vault.batch import CheckCancelled
@@ -73,6 +75,28 @@ def copy_points(
     should be, and what a session of the target raises. Points that were copied before stay.
     """
     return _Copy(source, target, progress, cancelled).run(point_ids)
+
+
+def bytes_to_copy(source: VaultStore, target: VaultStore, point_ids: Sequence[str] | None = None) -> int:
+    """About how many bytes of the source's disks ``copy_points`` will read; maps are compared, no data read.
+
+    Raises ``VaultDataCorrupt`` when the source is damaged.
+    """
+    present = {manifest.point_id for manifest in target.manifests()}
+    newest: dict[tuple[UUID, str, int, int], DiskMap] = {}
+    total = 0
+    for point in source.manifests():
+        wanted = point_ids is None or point.point_id in point_ids
+        if point.point_id not in present and not wanted:
+            continue
+        for disk in point.disks:
+            place = (point.vm_uuid, *_builds_upon(disk))
+            if point.point_id not in present:
+                with suppress(VaultObjectMissing):  # deleted meanwhile, and collected: the copy will see
+                    changes = source.changes(disk.map, newest.get(place))
+                    total += sum(extent.length for extent in changes if not extent.zero)
+            newest[place] = disk.map
+    return total
 
 
 class _Copy:
@@ -141,7 +165,7 @@ class _Copy:
             if copy is None or earlier.vm_uuid != point.vm_uuid:
                 continue
             for before, copied in zip(earlier.disks, copy.disks, strict=True):
-                if (before.target, before.map.size) == (disk.target, disk.map.size):
+                if _builds_upon(disk) == _builds_upon(before):
                     return _Parent(earlier.point_id, before.map, copied.map)
         return None
 
@@ -189,6 +213,11 @@ class _Copy:
             bytes_new=stats.bytes_new + cost.bytes_new,
             bytes_stored=stats.bytes_stored + cost.bytes_stored,
         )
+
+
+def _builds_upon(disk: ManifestDisk) -> tuple[str, int, int]:
+    """What a disk must have in common with an earlier one to be told as its changes."""
+    return disk.target, disk.map.size, disk.map.chunk_size
 
 
 def _has(vault: VaultStore, point_id: str) -> bool:

@@ -5,27 +5,18 @@ change, not of the disk.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from overwinter.model.extent import Extent
+from overwinter.model.extent import Extent, joined
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import BLOCK
 from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
 from overwinter.vault.leaf import ZERO_ID, Leaf, decode_leaf, zeros
+from overwinter.vault.plan import Span
 from overwinter.vault.seal import ID_LENGTH, BlobKind
 from overwinter.vault.table import U64
-
-
-@dataclass(frozen=True)
-class _Changed:
-    """``count`` blocks from block ``first``; ``zero`` when they read as zeros now."""
-
-    first: int
-    count: int
-    zero: bool
 
 
 def changes(blobs: BlobStore, disk: DiskMap, since: DiskMap | None) -> Iterator[Extent]:
@@ -34,19 +25,11 @@ def changes(blobs: BlobStore, disk: DiskMap, since: DiskMap | None) -> Iterator[
         raise ValueError(f"disks of {since.size} and {disk.size} bytes cannot be compared")
     shape = Shape(disk.size, disk.chunk_size)
     before = ZERO_ID if since is None else _tree(blobs, since)
-    held: _Changed | None = None
-    for found in _differing(blobs, shape, shape.top, 0, before, _tree(blobs, disk)):
-        if held is not None and held.first + held.count == found.first and held.zero == found.zero:
-            held = _Changed(held.first, held.count + found.count, held.zero)
-            continue
-        if held is not None:
-            yield _extent(disk, held)
-        held = found
-    if held is not None:
-        yield _extent(disk, held)
+    differing = _differing(blobs, shape, shape.top, 0, before, _tree(blobs, disk))
+    return joined(_extent(disk, changed) for changed in differing)
 
 
-def _extent(disk: DiskMap, changed: _Changed) -> Extent:
+def _extent(disk: DiskMap, changed: Span) -> Extent:
     offset = changed.first * BLOCK
     return Extent(offset, min(changed.count * BLOCK, disk.size - offset), changed.zero)
 
@@ -57,7 +40,7 @@ def _tree(blobs: BlobStore, disk: DiskMap) -> bytes:
 
 def _differing(
     blobs: BlobStore, shape: Shape, level: int, page: int, before: bytes, after: bytes
-) -> Iterator[_Changed]:
+) -> Iterator[Span]:
     """What below one page differs, in order."""
     if before == after:
         return
@@ -85,7 +68,7 @@ def _leaf(blobs: BlobStore, shape: Shape, page: int, page_id: bytes) -> Leaf:
     return decode_leaf(blobs.read(BlobKind.PAGE, page_id), blocks)
 
 
-def _differing_blocks(first: int, before: Leaf, after: Leaf) -> Iterator[_Changed]:
+def _differing_blocks(first: int, before: Leaf, after: Leaf) -> Iterator[Span]:
     """Where two leaves differ: other chunks, or the same ones elsewhere. Whole chunks of both, or zeros."""
     old, new = _by_block(before), _by_block(after)
     changed, data = (old != new).any(axis=1), new.any(axis=1)
@@ -93,7 +76,7 @@ def _differing_blocks(first: int, before: Leaf, after: Leaf) -> Iterator[_Change
     cuts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
     for begin, end in pairwise(cuts):
         if kinds[begin]:
-            yield _Changed(first + begin, end - begin, zero=bool(kinds[begin] == 1))
+            yield Span(first + begin, end - begin, zero=bool(kinds[begin] == 1))
 
 
 def _by_block(leaf: Leaf) -> U64:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from overwinter.model.extent import Extent
+from overwinter.model.extent import Extent, joined
 from overwinter.vault.chunking import BLOCK
 
 
@@ -33,7 +33,7 @@ def spans(extents: Iterable[Extent], size: int, block: int, *, has_parent: bool)
     extents are not ascending and disjoint within the disk.
     """
     done = 0  # first block that no span covers yet
-    for extent in _joined(extents, size):
+    for extent in joined(_checked(extents, size)):
         first, end = extent.offset // block, -(-extent.end // block)
         if not extent.zero:
             pieces = [Span(first, end - first, zero=False)]
@@ -158,19 +158,12 @@ def batches(parts: Iterable[Span], region: int) -> Iterator[list[Span]]:
         yield batch
 
 
-def _joined(extents: Iterable[Extent], size: int) -> Iterator[Extent]:
-    """The extents with neighbours of one kind made one, checked for order."""
-    held: Extent | None = None
+def _checked(extents: Iterable[Extent], size: int) -> Iterator[Extent]:
+    """Those that are not empty. Raises ``ValueError`` when they are out of order or outside the disk."""
+    end = 0
     for extent in extents:
-        if extent.length < 0 or extent.end > size or extent.offset < (held.end if held else 0):
+        if extent.length < 0 or extent.end > size or extent.offset < end:
             raise ValueError(f"{extent} is out of order, or outside a disk of {size} bytes")
-        if extent.length == 0:
-            continue
-        if held is not None and held.end == extent.offset and held.zero == extent.zero:
-            held = Extent(held.offset, held.length + extent.length, held.zero)
-            continue
-        if held is not None:
-            yield held
-        held = extent
-    if held is not None:
-        yield held
+        if extent.length:
+            end = extent.end
+            yield extent

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from overwinter.model.extent import Extent
+from overwinter.model.extent import Extent, joined
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import BLOCK
 from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
@@ -84,16 +84,7 @@ def lost_parts(blobs: BlobStore, disk: DiskMap) -> Iterator[Touch]:
 
 def extents(touches: Iterable[Touch], disk: DiskMap) -> Iterator[Extent]:
     """The ranges of a disk that are touched, neighbours as one."""
-    held: Touch | None = None
-    for touch in touches:
-        if held is not None and held.first + held.count == touch.first:
-            held = Touch(held.first, held.count + touch.count, held.row)
-            continue
-        if held is not None:
-            yield _extent(held, disk)
-        held = touch
-    if held is not None:
-        yield _extent(held, disk)
+    return joined(_extent(touch, disk) for touch in touches)
 
 
 def _extent(touch: Touch, disk: DiskMap) -> Extent:
