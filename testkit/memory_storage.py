@@ -93,6 +93,11 @@ class MemoryStorage:
         """See ``Storage``: there is none."""
         return nullcontext()
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage``."""
+        return 1
+
     def room(self) -> int | None:
         """See ``Storage``: not known."""
         return None

@@ -164,6 +164,11 @@ class _PacksSeen:
         """See ``Storage``: there is none."""
         return nullcontext()
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage``."""
+        return 1
+
     def room(self) -> int | None:
         """See ``Storage``: not known."""
         return None

@@ -123,6 +123,11 @@ class _Calls:
     def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
         return self._storage.use_reserve(part)
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage``."""
+        return self._storage.reads_at_once
+
     def room(self) -> int | None:
         return self._storage.room()
 

@@ -58,6 +58,11 @@ class MemoryStorage:
     def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:
         return nullcontext()
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage``."""
+        return 1
+
     def room(self) -> int | None:
         return None
 

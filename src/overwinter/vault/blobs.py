@@ -195,6 +195,10 @@ class BlobStore:
         opened = decrypt(cipher, offset, stored)
         return opened, self._decoder().decompress(cipher, offset, opened)
 
+    def prepare(self, pack: bytes) -> None:
+        """Make ready what segments of a pack are opened with. Raises as `read` does."""
+        self._cipher(pack)
+
     def check(self, kind: BlobKind, blob_id: bytes, pack: bytes, offset: int, content: Buffer) -> None:
         """Raise ``VaultDataCorrupt`` unless ``content``, found in the segment at ``offset``, is this blob."""
         if self.keys.identity(kind, content) != blob_id:

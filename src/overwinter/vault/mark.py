@@ -2,11 +2,10 @@
 
 Pages that several maps share are walked once. Where two versions of a page follow each other, only the ids in
 which they differ are looked at: a small change writes a page of 512 ids anew for one of them. Pages are read
-by several threads; ids are marked many at a time.
+in the order of the packs; ids are marked many at a time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -15,21 +14,19 @@ import numpy as np
 
 from overwinter.model.errors import VaultDataCorrupt, VaultError, VaultFormatUnsupported
 from overwinter.vault.blobs import BlobStore
+from overwinter.vault.bulk import read_many
 from overwinter.vault.diskmap import FANOUT, DiskMap, Shape, decode_page, decode_root
 from overwinter.vault.leaf import Leaf, decode_leaf
 from overwinter.vault.seal import ID_LENGTH, BlobKind
-from overwinter.vault.table import U64, Rows
-from overwinter.vault.workers import ordered_map, worker_count
+from overwinter.vault.table import U64, Bools, Rows
 
-#: Ids of chunks that are gathered before they are marked (1 MiB), and pages that are looked at together.
-_CHUNK_IDS = 64 * 1024
+#: Pages that are read together, and pages that are compared together (their ids: about 3 MiB).
 _PAGES = 16 * 1024
+_COMPARED = 2 * 1024
 
-#: Pages that one worker reads at a time.
-_BATCH = 32
-
-#: Maps that are walked together, so that ids come in large numbers.
-_MAPS = 256
+#: Maps that are walked together: as many as have their new pages among those that are read together, so that
+#: a pack in which several of them lie is opened once.
+_MAPS = 32
 
 
 #: Is told each page as it is read: its id, and the leaf that it is, or the ids of pages in it.
@@ -46,7 +43,7 @@ class Marks(Protocol):
         """
 
     def unreadable(self, page: bytes, error: VaultError) -> None:
-        """A page cannot be read, for a reason. Told in any thread; an exception from here ends it all."""
+        """A page cannot be read, for a reason. An exception from here ends it all."""
 
 
 @dataclass(frozen=True)
@@ -84,82 +81,84 @@ def _mark_together(blobs: BlobStore, disks: list[DiskMap], marks: Marks, page_re
                 continue
             shape = Shape(disk.size, disk.chunk_size)
             pages.append(_Page(tree, shape, shape.top, 0))
-    chunk_ids = bytearray()
     while pages:
         # Versions of one page next to each other, in the order of their maps.
         waiting, pages = sorted(pages, key=lambda page: (page.level, page.number)), []
-        before: Leaf | bytes = b""
+        before = b""
         for begin in range(0, len(waiting), _PAGES):
             some = waiting[begin : begin + _PAGES]
             new = _new(marks, [page.id for page in some])
             wanted = [page for page, is_new in zip(some, new, strict=True) if is_new]
-            for page, found in _read(blobs, marks, wanted):
-                if page_read is not None:
-                    page_read(page.id, found)
-                ids = _ids(found)
-                places = _changed(ids, _ids(before))
-                before = found
-                if page.level:
-                    pages += _children(page, ids, places)
-                    continue
-                chunk_ids += _words(ids).T[places].tobytes()
-                if len(chunk_ids) >= _CHUNK_IDS * ID_LENGTH:
-                    marks.mark(chunk_ids, BlobKind.CHUNK)
-                    chunk_ids = bytearray()
-    if chunk_ids:
-        marks.mark(chunk_ids, BlobKind.CHUNK)
+            entries = _entries(blobs, marks, wanted, page_read)
+            for first in range(0, len(wanted), _COMPARED):
+                compared = [before, *entries[first : first + _COMPARED]]
+                before = compared[-1]
+                pages += _follow(marks, wanted[first : first + _COMPARED], compared)
 
 
 def _new(marks: Marks, ids: list[bytes]) -> list[bool]:
     return list(marks.mark(b"".join(ids), BlobKind.PAGE)) if ids else []
 
 
-def _read(blobs: BlobStore, marks: Marks, pages: list[_Page]) -> Iterator[tuple[_Page, Leaf | bytes]]:
-    """Pages with what is in them, in order."""
-    batches = (pages[begin : begin + _BATCH] for begin in range(0, len(pages), _BATCH))
-    with closing(
-        ordered_map(lambda batch: [_opened(blobs, marks, page) for page in batch], batches, worker_count())
-    ) as found:
-        for number, batch in enumerate(found):
-            yield from zip(pages[number * _BATCH :], batch, strict=False)
+def _entries(
+    blobs: BlobStore, marks: Marks, pages: Sequence[_Page], page_read: PageRead | None
+) -> list[bytes]:
+    """The ids in each page; none of one that cannot be read."""
+    result = [b""] * len(pages)
+    for position, stored in read_many(blobs, BlobKind.PAGE, [page.id for page in pages]):
+        page = pages[position]
+        try:
+            content = blobs.read(BlobKind.PAGE, page.id) if stored is None else stored
+            found = _decoded(page, content)
+        except (VaultDataCorrupt, VaultFormatUnsupported) as error:
+            marks.unreadable(page.id, error)
+            continue
+        if page_read is not None:
+            page_read(page.id, found)
+        result[position] = found.ids if isinstance(found, Leaf) else found
+    return result
 
 
-def _opened(blobs: BlobStore, marks: Marks, page: _Page) -> Leaf | bytes:
-    """A leaf, or the ids in a page above; none of one that cannot be read."""
-    try:
-        stored = blobs.read(BlobKind.PAGE, page.id)
-        if page.level:
-            return decode_page(stored, page.level, page.shape.page_entries(page.level, page.number))
-        return decode_leaf(stored, page.shape.page_blocks(0, page.number))
-    except (VaultDataCorrupt, VaultFormatUnsupported) as error:
-        marks.unreadable(page.id, error)
-        return b""
+def _decoded(page: _Page, content: bytes) -> Leaf | bytes:
+    """A leaf, or the ids in a page above."""
+    if page.level:
+        return decode_page(content, page.level, page.shape.page_entries(page.level, page.number))
+    return decode_leaf(content, page.shape.page_blocks(0, page.number))
 
 
-def _ids(found: Leaf | bytes) -> bytes:
-    return found.ids if isinstance(found, Leaf) else found
+def _follow(marks: Marks, pages: Sequence[_Page], entries: Sequence[bytes]) -> Iterator[_Page]:
+    """Mark the chunks that pages name, give the pages below; ``entries`` begin with the page before them."""
+    ids = _words(b"".join(entries))
+    starts = np.cumsum([0, *(len(each) // ID_LENGTH for each in entries)])
+    changed = _changed(ids, starts)
+    owners = np.searchsorted(starts, changed, "right") - 2
+    is_leaf = np.array([page.level == 0 for page in pages], bool)[owners]
+    if chunks := ids[:, changed[is_leaf]].T.tobytes():
+        marks.mark(chunks, BlobKind.CHUNK)
+    for number, place in zip(owners[~is_leaf].tolist(), changed[~is_leaf].tolist(), strict=True):
+        page = pages[number]
+        below = page.number * FANOUT + place - int(starts[number + 1])
+        yield _Page(ids[:, place].tobytes(), page.shape, page.level - 1, below)
 
 
-def _changed(ids: bytes, before: bytes) -> Rows:
-    """The places of ids that are not zero and not the same as in another page; ascending.
+def _changed(ids: U64, starts: Rows) -> Rows:
+    """The places of ids that are neither zero nor in the page before; ascending. Of the first page: none.
 
-    A change of a leaf may move the ids after it, so these are compared from the end as well.
+    ``starts`` are where each page's ids begin, and the end. A change of a leaf may move the ids after it, so
+    two pages are compared from their beginnings and from their ends.
     """
-    now, then = _words(ids), _words(before)
-    both = min(now.shape[1], then.shape[1])
-    known = np.zeros(now.shape[1], bool)
-    if both:
-        known[:both] = (now[:, :both] == then[:, :both]).all(axis=0)
-        known[-both:] |= (now[:, -both:] == then[:, -both:]).all(axis=0)
-    return np.flatnonzero(~known & now.any(axis=0))
+    lengths = np.diff(starts)
+    places = np.arange(starts[1], starts[-1])
+    own, before = (np.repeat(each, lengths[1:]) for each in (lengths[1:], lengths[:-1]))
+    from_start = places - np.repeat(starts[1:-1], lengths[1:])
+    changed: Bools = (ids[0, starts[1] :] != 0) | (ids[1, starts[1] :] != 0)
+    for there, behind in ((from_start < before, before), (own - from_start <= before, own)):
+        known = np.flatnonzero(there)
+        same = ids[:, places[known]] == ids[:, places[known] - behind[known]]
+        changed[known[same.all(axis=0)]] = False
+    return places[changed]
 
 
 def _words(entries: bytes) -> U64:
     """A column of two numbers for each id."""
     return np.frombuffer(entries, np.uint64).reshape(-1, ID_LENGTH // 8).T
-
-
-def _children(page: _Page, entries: bytes, places: Rows) -> Iterator[_Page]:
-    for place in places.tolist():
-        child = entries[place * ID_LENGTH : (place + 1) * ID_LENGTH]
-        yield _Page(child, page.shape, page.level - 1, page.number * FANOUT + place)

@@ -26,6 +26,10 @@ class Storage(Protocol):
     thread.
     """
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many small reads are best under way together: 1 where an answer takes no longer than asking."""
+
     def put(self, name: str, parts: Sequence[Buffer]) -> None:
         """Store ``parts`` as a new object; when this returns it is durable, and it never exists in part.
 

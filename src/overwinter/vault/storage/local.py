@@ -129,6 +129,11 @@ class LocalStorage:
         finally:
             self._keep_reserve()
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage.reads_at_once``."""
+        return 1
+
     def room(self) -> int | None:
         """See ``Storage.room``: of the file system; a quota is not known."""
         if self._reserve is None:

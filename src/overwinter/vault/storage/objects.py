@@ -29,6 +29,9 @@ _PROBE = f"{UNFINISHED}/probe"
 _DELETE_BATCH = 256
 
 
+#: Small reads under way together. Each waits for a round trip, and a store serves many at a time.
+_READS_AT_ONCE = 16
+
 Result = TypeVar("Result")
 
 
@@ -100,6 +103,11 @@ class ObjectStorage:
     def use_reserve(self, part: float = 1.0) -> AbstractContextManager[None]:  # noqa: ARG002
         """See ``Storage.use_reserve``: object stores hold nothing back."""
         return nullcontext()
+
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage.reads_at_once``."""
+        return _READS_AT_ONCE
 
     def room(self) -> int | None:
         """See ``Storage.room``: an object store has no known bound."""

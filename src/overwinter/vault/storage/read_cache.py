@@ -195,6 +195,11 @@ class CachedStorage:
         """See ``Storage.use_reserve``: that of the store."""
         return self.beneath.use_reserve(part)
 
+    @property
+    def reads_at_once(self) -> int:
+        """See ``Storage.reads_at_once``: that of the store."""
+        return self.beneath.reads_at_once
+
     def room(self) -> int | None:
         """See ``Storage.room``: that of the store."""
         return self.beneath.room()
