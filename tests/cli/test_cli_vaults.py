@@ -47,6 +47,7 @@ def run(served: Served) -> Run:
         (["v1", "--read-data"], 100),
         (["--read-data", "v1"], 100),
         (["v1", "--read-data", "2.5"], 2.5),
+        (["v1", "--read-data", ".5"], 0.5),
         (["v1", "--read-data", "--json"], 100),
     ],
 )

@@ -36,7 +36,7 @@ class _ReadData(TyperCommand):
         for place, word in enumerate(args):
             filled.append(word)
             following = args[place + 1] if place + 1 < len(args) else ""
-            if word == "--read-data" and not following[:1].isdecimal():
+            if word == "--read-data" and not following.removeprefix(".")[:1].isdecimal():
                 filled.append("100")
         return super().parse_args(ctx, filled)
 
