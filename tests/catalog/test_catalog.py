@@ -180,8 +180,9 @@ def test_a_job_from_start_to_end(catalog: Catalog) -> None:
         jobs.start_task(tx, job.id, "two", now=later)
         jobs.set_properties(tx, job.id, {"x": "y"})
         assert not jobs.is_cancelling(tx, job.id)
-        assert jobs.request_cancel(tx, job.id)
-        assert not jobs.request_cancel(tx, job.id)
+        assert jobs.begin(tx, job.id)
+        assert jobs.request_cancel(tx, job.id, now=NOW)
+        assert not jobs.request_cancel(tx, job.id, now=NOW)
         assert jobs.is_cancelling(tx, job.id)
         problem = JobError("Code", "what happened")
         jobs.finish(
@@ -193,6 +194,16 @@ def test_a_job_from_start_to_end(catalog: Catalog) -> None:
     assert ended.tasks[0].started == NOW
     assert ended.errors == (problem,)
     assert ended.properties == {"x": "y", "z": 1}
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_never_begins(catalog: Catalog) -> None:
+    job = a_job(protected(catalog))
+    with catalog.transaction() as tx:
+        jobs.insert(tx, job)
+        assert jobs.request_cancel(tx, job.id, now=NOW)
+        ended = jobs.get(tx, job.id)
+        assert (ended.status, ended.ended, ended.begun) == (JobStatus.CANCELLED, NOW, False)
+        assert not jobs.begin(tx, job.id)
 
 
 def test_times_come_back_in_utc_and_need_a_zone(catalog: Catalog) -> None:

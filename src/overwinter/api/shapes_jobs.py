@@ -19,6 +19,7 @@ def job_shape(
 
     Reports can be long, so lists of jobs leave them out.
     """
+    remaining = None if job.status.is_final else job.remaining(now)
     properties: dict[str, object] = {
         "jobType": "AzureIaaSVMJob",
         "entityFriendlyName": job.vm_name,
@@ -37,11 +38,12 @@ def job_shape(
             "propertyBag": {"VM Name": job.vm_name} | {k: _text(v) for k, v in job.properties.items()},
             "internalPropertyBag": {},
             "progressPercentage": _overall_percent(job),
-            "estimatedRemainingDuration": None,
+            "estimatedRemainingDuration": None if remaining is None else duration(remaining),
             "dynamicErrorMessage": "",
         },
         "overwinter": {
             "vmUuid": str(job.vm_uuid),
+            "begun": job.begun,
             "itemId": None if job.item_id is None else str(job.item_id),
             "parameters": job.parameters,
             "properties": job.properties,
@@ -68,7 +70,7 @@ def _task(task: Task, now: datetime) -> dict[str, object]:
         "duration": "PT0S" if task.started is None else duration((task.ended or now) - task.started),
         "progressPercentage": task.percent,
         "taskExecutionDetails": None,
-        "overwinter": {"done": task.done, "total": task.total},
+        "overwinter": {"done": task.done, "total": task.total, "bytesPerSecond": task.rate(now)},
     }
 
 

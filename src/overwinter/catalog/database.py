@@ -70,9 +70,19 @@ class Catalog:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One transaction: committed at the end of the block, rolled back when it raises."""
-        with self.engine.begin() as connection:
-            yield connection
+        """One transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises CatalogUnavailable when the database cannot be reached, goes away or has no room. When it went
+        away at the very end, it is unknown whether the changes stay: look before repeating them.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            address = self.url.render_as_string(hide_password=True)
+            raise CatalogUnavailable(
+                f"The catalog database {address} does not do its work: {error.orig}"
+            ) from error
 
     def close(self) -> None:
         """Release all connections."""

@@ -96,10 +96,19 @@ def is_cancelling(tx: Transaction, job_id: UUID) -> bool:
     return bool(tx.execute(query).scalar_one() == JobStatus.CANCELLING)
 
 
-def request_cancel(tx: Transaction, job_id: UUID) -> bool:
-    """Mark a running job as to be cancelled; False when it is not running."""
-    query = jobs.update().where(jobs.c.id == job_id, jobs.c.status == JobStatus.IN_PROGRESS)
-    return tx.execute(query.values(status=JobStatus.CANCELLING)).rowcount == 1
+def begin(tx: Transaction, job_id: UUID) -> bool:
+    """Note that the job is being worked on; False when it has ended before it began."""
+    query = jobs.update().where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+    return tx.execute(query.values(begun=True)).rowcount == 1
+
+
+def request_cancel(tx: Transaction, job_id: UUID, *, now: datetime) -> bool:
+    """Cancel a job that has not begun; mark one that has as to be cancelled. False when it is not running."""
+    running = (jobs.c.id == job_id, jobs.c.status == JobStatus.IN_PROGRESS)
+    waiting = jobs.update().where(*running, ~jobs.c.begun)
+    if tx.execute(waiting.values(status=JobStatus.CANCELLED, ended=now)).rowcount == 1:
+        return True
+    return tx.execute(jobs.update().where(*running).values(status=JobStatus.CANCELLING)).rowcount == 1
 
 
 def finish(

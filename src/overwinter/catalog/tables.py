@@ -198,6 +198,7 @@ jobs = sa.Table(
     sa.Column("parameters", sa.JSON, nullable=False),
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("report", sa.JSON(none_as_null=True)),
+    sa.Column("begun", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index(
     "uq_jobs_active",

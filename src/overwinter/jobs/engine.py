@@ -18,7 +18,8 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, Se
 
 from overwinter.catalog import items, points
 from overwinter.catalog import jobs as job_table
-from overwinter.jobs import preflight, protection, prune, restore, snapshot, transfer, vault_work
+from overwinter.jobs import preflight, protection, prune, restore, retry, snapshot, transfer, vault_work
+from overwinter.jobs.again import lasting, unending
 from overwinter.jobs.faults import place
 from overwinter.jobs.preflight import Prepared
 from overwinter.jobs.progress import TaskReporter
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 WORKFLOW_VERSION = "1"
 
 POLLING_S = 0.2
+
+#: What DBOS says of a workflow that it will carry on.
+_GOES_ON = ("PENDING", "ENQUEUED", "DELAYED")
 
 
 @dataclass
@@ -92,12 +96,30 @@ class JobEngine(DBOSConfiguredInstance):
         with self._runtime.catalog.transaction() as tx:
             active = job_table.active(tx)
         for job in active:
-            self.enqueue(job)
+            status = DBOS.get_workflow_status(str(job.id))
+            if status is None or status.status in _GOES_ON:
+                self.enqueue(job)
+            else:
+                self._close(job, status.status)
 
     def enqueue(self, job: Job) -> None:
         """Hand a job to the queue; doing it twice is harmless."""
         with SetWorkflowID(str(job.id)), SetEnqueueOptions(queue_partition_key=str(job.vm_uuid)):
             DBOS.enqueue_workflow(self._queue, self._workflows[job.operation], str(job.id))
+
+    def _close(self, job: Job, status: str) -> None:
+        """End a job whose workflow has ended without it, or its VM could never be backed up again."""
+        message = f"The work was given up ({status}). The service's log has the details."
+        log.error("job without a workflow closed", job=str(job.id), vm=job.vm_name, workflow=status)
+        with self._runtime.catalog.transaction() as tx:
+            job_table.finish(
+                tx,
+                job.id,
+                status=JobStatus.FAILED,
+                ended=self._runtime.clock(),
+                errors=[JobError(OverwinterError.code, message)],
+                properties={},
+            )
 
     # --- workflows ----------------------------------------------------------------------------------------
 
@@ -108,23 +130,55 @@ class JobEngine(DBOSConfiguredInstance):
         A failed transfer leaves a point in the snapshot tier: the job completes with a warning (reference
         catalogue, section 4.4).
         """
-        outcome = _Outcome()
-        with _judging(outcome):
-            prepared = self.preflight(job_id)
-            taken = self.take_snapshot(job_id, prepared)
-            outcome.warnings += taken.warnings
-            transferred = _Outcome()
-            with _judging(transferred):
-                outcome.warnings += self.transfer(job_id, taken.restore_point)
-                outcome.warnings += self.clean_up(job_id)
+        if not self.begin(job_id):
+            return
+        outcome, restore_point = self._snapshot_tier(job_id)
+        while outcome.error is not None and self._again(job_id, outcome):
+            outcome, restore_point = self._snapshot_tier(job_id)
+        if restore_point is not None:
+            transferred = self._vault_tier(job_id, restore_point)
+            while transferred.error is not None and self._again(job_id, transferred):
+                transferred = self._vault_tier(job_id, restore_point)
+            outcome.warnings += transferred.warnings
             outcome.cancelled = transferred.cancelled
             if transferred.error is not None:
                 outcome.warnings.append(transferred.error)
         self.finish(job_id, outcome)
 
+    def _snapshot_tier(self, job_id: str) -> tuple[_Outcome, UUID | None]:
+        """Preflight and snapshot; gives the restore point that was taken."""
+        outcome, restore_point = _Outcome(), None
+        with _judging(outcome):
+            prepared = self.preflight(job_id)
+            taken = self.take_snapshot(job_id, prepared)
+            outcome.warnings += taken.warnings
+            restore_point = taken.restore_point
+        return outcome, restore_point
+
+    def _vault_tier(self, job_id: str, restore_point: UUID) -> _Outcome:
+        """Transfer and clean-up."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.transfer(job_id, restore_point)
+            outcome.warnings += self.clean_up(job_id)
+        return outcome
+
+    def _again(self, job_id: str, failed: _Outcome) -> bool:
+        """Whether to try again what has failed; waits until that is due, unless cancelled meanwhile."""
+        if failed.error is None or not self.plan_retry(job_id, failed.error):
+            return False
+        waited = _Outcome()
+        with _judging(waited):
+            self.wait_for_retry(job_id)
+        if waited.cancelled:
+            failed.cancelled, failed.error = True, None
+        return not waited.cancelled
+
     @DBOS.workflow()
     def restore(self, job_id: str) -> None:
         """Write the disks, give them their names, define the VM."""
+        if not self.begin(job_id):
+            return
         outcome = _Outcome()
         with _judging(outcome):
             self.restore_write(job_id)
@@ -137,11 +191,14 @@ class JobEngine(DBOSConfiguredInstance):
     @DBOS.workflow()
     def configure_backup(self, job_id: str) -> None:
         """Protection is on as soon as the item exists; the job is its record."""
-        self.finish(job_id, _Outcome())
+        if self.begin(job_id):
+            self.finish(job_id, _Outcome())
 
     @DBOS.workflow()
     def stop_protection(self, job_id: str) -> None:
         """Flatten the VM's chains, keep the vault's points."""
+        if not self.begin(job_id):
+            return
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.flatten(job_id)
@@ -150,6 +207,8 @@ class JobEngine(DBOSConfiguredInstance):
     @DBOS.workflow()
     def delete_backup_data(self, job_id: str) -> None:
         """Flatten the VM's chains, delete the vault's points, forget the item."""
+        if not self.begin(job_id):
+            return
         outcome = _Outcome()
         with _judging(outcome):
             # The snapshot-only points that flattening removes are among those to be deleted: no warning.
@@ -160,6 +219,8 @@ class JobEngine(DBOSConfiguredInstance):
     @DBOS.workflow()
     def work_on_vault(self, job_id: str) -> None:
         """Verify, repair, copy, free space: one step, as the vault itself knows how far it got."""
+        if not self.begin(job_id):
+            return
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.vault_work(job_id)
@@ -168,6 +229,26 @@ class JobEngine(DBOSConfiguredInstance):
     # --- steps --------------------------------------------------------------------------------------------
 
     @DBOS.step()
+    @unending
+    def begin(self, job_id: str) -> bool:
+        """Take the job up; false when it was cancelled while it waited for its turn."""
+        with self._runtime.catalog.transaction() as tx:
+            return job_table.begin(tx, UUID(job_id))
+
+    @DBOS.step()
+    @unending
+    def plan_retry(self, job_id: str, error: JobError) -> bool:
+        """See ``retry``."""
+        return retry.plan(self._runtime, UUID(job_id), error)
+
+    @DBOS.step()
+    @lasting
+    def wait_for_retry(self, job_id: str) -> None:
+        """See ``retry``."""
+        retry.wait(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    @lasting
     def preflight(self, job_id: str) -> Prepared:
         """See ``preflight``."""
         place("backup.preflight")
@@ -175,16 +256,19 @@ class JobEngine(DBOSConfiguredInstance):
         return preflight.check(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @lasting
     def take_snapshot(self, job_id: str, prepared: Prepared) -> Snapshot:
         """See ``snapshot``."""
         return snapshot.take(self._runtime, UUID(job_id), prepared)
 
     @DBOS.step()
+    @lasting
     def transfer(self, job_id: str, restore_point: UUID) -> tuple[JobError, ...]:
         """See ``transfer``."""
         return transfer.transfer(self._runtime, UUID(job_id), restore_point)
 
     @DBOS.step()
+    @lasting
     def clean_up(self, job_id: str) -> tuple[JobError, ...]:
         """See ``prune``. A failed clean-up does not spoil the backup: it is a warning and tried again."""
         outcome = _Outcome()
@@ -194,42 +278,50 @@ class JobEngine(DBOSConfiguredInstance):
         return (*outcome.warnings, *([] if outcome.error is None else [outcome.error]))
 
     @DBOS.step()
+    @lasting
     def restore_write(self, job_id: str) -> None:
         """See ``restore``."""
         restore.write(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @lasting
     def restore_publish(self, job_id: str) -> None:
         """See ``restore``."""
         restore.publish(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @lasting
     def restore_machine(self, job_id: str) -> None:
         """See ``restore``."""
         restore.create_machine(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @lasting
     def restore_abandon(self, job_id: str) -> None:
         """A restore that did not complete leaves no partial file."""
         restore.remove_partial(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @lasting
     def flatten(self, job_id: str) -> tuple[JobError, ...]:
         """See ``protection``."""
         place("protection.flatten")
         return protection.stop(self._runtime, UUID(job_id), self._reporter(job_id).check)
 
     @DBOS.step()
+    @lasting
     def delete_data(self, job_id: str) -> None:
         """See ``protection``."""
         protection.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
 
     @DBOS.step()
+    @lasting
     def vault_work(self, job_id: str) -> tuple[JobError, ...]:
         """See ``vault_work``."""
         return vault_work.run(self._runtime, UUID(job_id))
 
     @DBOS.step()
+    @unending
     def finish(self, job_id: str, outcome: _Outcome) -> None:
         """Write the job's end to the catalog, and to its item when it was a backup."""
         errors = ([] if outcome.error is None else [outcome.error]) + outcome.warnings

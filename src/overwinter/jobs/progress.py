@@ -52,9 +52,16 @@ class TaskReporter:
             write(tx, self._job_id, self._task, self._done)
 
     def check(self) -> None:
-        """Raise JobCancelled when a person asked to cancel the job."""
+        """Raise JobCancelled when a person asked to cancel the job, by what was known a moment ago."""
+        self._check(INTERVAL_S)
+
+    def check_now(self) -> None:
+        """Raise JobCancelled when a person has asked until now; for before what cannot be undone."""
+        self._check(0)
+
+    def _check(self, interval: float) -> None:
         with self._lock:
-            if not self._cancelled and time.monotonic() - self._checked >= INTERVAL_S:
+            if not self._cancelled and time.monotonic() - self._checked >= interval:
                 self._checked = time.monotonic()
                 with self._runtime.catalog.transaction() as tx:
                     self._cancelled = job_table.is_cancelling(tx, self._job_id)

@@ -38,6 +38,7 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
     item = _item(runtime, job_id)
     if item is None:
         return ()
+    check()
     with runtime.catalog.transaction() as tx:
         items.put(tx, replace(item, state=ProtectionState.STOPPED))
         tracks.delete(tx, item.id)

@@ -262,6 +262,7 @@ def remove_partial(runtime: Runtime, job_id: UUID) -> None:
 def publish(runtime: Runtime, job_id: UUID) -> None:
     """Give all files of a job their real names. Raises AlreadyExists when somebody took one meanwhile."""
     job = _job(runtime, job_id)
+    TaskReporter(runtime, job_id, RESTORE_DISKS).check_now()
     target = Target.from_job(job)
     for partial in sorted(target.directory.glob(f"*.partial-{job.id}")):
         final = partial.with_name(partial.name.removesuffix(f".partial-{job.id}"))

@@ -14,7 +14,7 @@ from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
-from overwinter.jobs import restore
+from overwinter.jobs import restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
@@ -188,15 +188,19 @@ class Service:
 
     # --- backup and restore -------------------------------------------------------------------------------
 
-    def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
-        """Start a backup. Raises DatasourceNotPresent, BackupOperationInProgress, NotFound."""
+    def backup(self, item: ProtectedItem, *, expires: datetime | None, retries: int = 0) -> Job:
+        """Start a backup, with so many more tries when it fails for a reason that may pass.
+
+        Raises DatasourceNotPresent, BackupOperationInProgress, NotFound.
+        """
         if not item.is_active:
             raise DatasourceNotPresent(
                 f"{item.vm_name} is not actively protected. Protect it first: "
                 f"overwinter protect {item.vm_name} --vault VAULT"
             )
         inventory.machine(self._runtime.hypervisor, item.vm_uuid)
-        return self._start(item, JobOperation.BACKUP, {"expires": expires and expires.isoformat()})
+        wanted: dict[str, object] = {"expires": expires and expires.isoformat(), retry.RETRIES: retries}
+        return self._start(item, JobOperation.BACKUP, wanted)
 
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
         """The recovery points of an item, oldest first."""
@@ -263,12 +267,15 @@ class Service:
             return job_table.get(tx, job_id)
 
     def cancel(self, job_id: UUID) -> Job:
-        """Ask a running job to stop. Raises NotCancellable, NotFound."""
+        """Ask a running job to stop; one that waits for its turn ends at once.
+
+        Raises NotCancellable, NotFound.
+        """
         with self._runtime.catalog.transaction() as tx:
             job = job_table.get(tx, job_id)
             if job.status is JobStatus.CANCELLING:
                 return job
-            if not job_table.request_cancel(tx, job_id):
+            if not job_table.request_cancel(tx, job_id, now=self._runtime.clock()):
                 raise NotCancellable(f"The job is {job.status} and cannot be cancelled.")
             return job_table.get(tx, job_id)
 

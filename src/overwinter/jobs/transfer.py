@@ -148,6 +148,7 @@ def _store(
                 incremental=incremental,
             ).to_properties(),
         )
+        reporter.check_now()
         session.commit(manifest)
     return manifest, tuple(warnings)
 

@@ -286,7 +286,7 @@ class VaultPointLocked(VaultError):
 
 
 class CatalogUnavailable(OverwinterError):
-    """The catalog database cannot be opened or brought up to date."""
+    """The catalog database cannot be opened or brought up to date, or does not do its work."""
 
     code = "CatalogUnavailable"
 

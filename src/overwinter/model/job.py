@@ -1,7 +1,7 @@
 """Jobs: one run of Backup, Restore, ConfigureBackup …, with tasks, progress, and on failure a code."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -82,6 +82,18 @@ class Task:
             return None
         return 100.0 if self.total == 0 else min(100.0, 100.0 * self.done / self.total)
 
+    def rate(self, now: datetime) -> float | None:
+        """Mean bytes per second since it began; null before anything is done."""
+        seconds = 0.0 if self.started is None else ((self.ended or now) - self.started).total_seconds()
+        return self.done / seconds if self.done and seconds > 0 else None
+
+    def remaining(self, now: datetime) -> timedelta | None:
+        """How long it will take at that rate; null when it does not run or does not count bytes."""
+        rate = self.rate(now)
+        if self.status is not TaskStatus.IN_PROGRESS or not rate or self.total is None:
+            return None
+        return timedelta(seconds=max(0, self.total - (self.done or 0)) / rate)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -90,7 +102,7 @@ class Job:
     ``parameters`` is what was asked, ``properties`` what people are shown (size, consistency, target …);
     both hold strings, numbers, booleans and nulls only. ``report`` is a JSON document of what was found,
     where a job exists to find something out. ``item_id`` is null for jobs on a whole vault: ``vm_uuid`` and
-    ``vm_name`` are the vault's then.
+    ``vm_name`` are the vault's then. A job that has not ``begun`` waits for its turn.
     """
 
     id: UUID
@@ -107,3 +119,9 @@ class Job:
     parameters: dict[str, object] = field(default_factory=dict)
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
+    begun: bool = False
+
+    def remaining(self, now: datetime) -> timedelta | None:
+        """How long the task that moves bytes now will take, at its mean speed so far; null when none does."""
+        estimates = (task.remaining(now) for task in self.tasks)
+        return next((estimate for estimate in estimates if estimate is not None), None)
