@@ -15,7 +15,7 @@ from overwinter.images.chain import read_chain
 from overwinter.images.commit import merge_down
 from overwinter.images.identity import identify
 from overwinter.images.reader import open_frozen
-from overwinter.model.errors import ChainUnexpected, ImageError
+from overwinter.model.errors import ChainUnexpected, ImageError, JobCancelled
 from overwinter.model.vm import ImageLayer
 from tests.images.compare import same_content
 
@@ -110,6 +110,26 @@ def test_failure_between_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     merge_down(middle, base, top, timeout=TIMEOUT)
     assert read_chain(top.path, "qcow2") == (top, base)
     assert content((top, base)) == truth
+
+
+def test_cancelled_while_copying(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "raw", 512 * MIB)
+    middle = make_overlay(tmp_path / "middle", base)
+    change(middle, *(Change("write", at * MIB, 32 * MIB, 1 + at // 32) for at in range(0, 512, 32)))
+    top = make_overlay(tmp_path / "top", middle)
+    truth = ImageLayer(str(tmp_path / "truth"), "raw")
+    run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", top.path, truth.path)
+
+    def begun() -> bool:
+        return Path(base.path).stat().st_blocks > 0
+
+    with pytest.raises(JobCancelled):
+        merge_down(middle, base, top, timeout=TIMEOUT, cancelled=begun)
+    assert can_be_opened(base), "qemu-img goes on"
+    assert len(read_chain(top.path, "qcow2")) == 3
+    assert same_content(read_chain(top.path, "qcow2"), [truth], timeout=TIMEOUT)
+    merge_down(middle, base, top, timeout=TIMEOUT)
+    assert same_content([top, base], [truth], timeout=TIMEOUT)
 
 
 def test_killed_while_copying(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Collection frees what no point needs and nothing else, beside open sessions too."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from overwinter.model.errors import VaultDataCorrupt
+from overwinter.model.errors import JobCancelled, VaultDataCorrupt
 from overwinter.model.extent import Extent
 from overwinter.vault.storage import LocalStorage
 from tests.vault.disks import NOW, back_up, manifest, new_vault, noise, read_from, reopen, restore
@@ -95,3 +96,23 @@ def test_many_index_objects_become_one(tmp_path: Path) -> None:
     assert len(LocalStorage(tmp_path).list("index/")) < 10
     vault = reopen(tmp_path)
     assert [restore(vault, stored) for stored in maps] == disks
+
+
+@pytest.mark.parametrize("question", range(3))
+def test_a_cancelled_collection_removes_nothing_and_the_next_one_does(tmp_path: Path, question: int) -> None:
+    vault = new_vault(tmp_path)
+    kept = back_up(vault, "1", OLD)
+    back_up(vault, "2", NEW)
+    vault.delete_point("2", now=NOW)
+    packs = LocalStorage(tmp_path).list("packs/")
+    asked = count()
+
+    def cancelled() -> None:
+        if next(asked) == question:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        vault.collect(now=NOW, cancelled=cancelled)
+    assert LocalStorage(tmp_path).list("packs/") == packs
+    assert vault.collect(now=NOW).packs_removed == 1
+    assert restore(vault, kept) == OLD

@@ -62,6 +62,8 @@ def job_shape(
 
 
 def _task(task: Task, now: datetime) -> dict[str, object]:
+    rate = task.rate(now)
+    moved = {"done": task.done, "total": task.total, "bytesPerSecond": None if rate is None else round(rate)}
     return {
         "taskId": task.name,
         "status": task.status.value,
@@ -70,7 +72,7 @@ def _task(task: Task, now: datetime) -> dict[str, object]:
         "duration": "PT0S" if task.started is None else duration((task.ended or now) - task.started),
         "progressPercentage": task.percent,
         "taskExecutionDetails": None,
-        "overwinter": {"done": task.done, "total": task.total, "bytesPerSecond": task.rate(now)},
+        "overwinter": moved,
     }
 
 

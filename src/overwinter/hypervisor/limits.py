@@ -17,9 +17,8 @@ class MergeLimits:
     """Bounds of one merge.
 
     ``timeout_s``: seconds for the whole merge. ``bandwidth``: bytes per second a running VM's merge may copy,
-    0 for no limit. ``cancelled`` is asked several times a second while a VM runs, and between layers of a
-    stopped one. ``progress`` is told (done, total) in QEMU's own units, roughly bytes; the total may grow
-    while the guest writes.
+    0 for no limit. ``cancelled`` is asked several times a second. ``progress`` is told (done, total) in the
+    units of QEMU, roughly bytes; the total may grow while the guest writes.
     """
 
     timeout_s: float

@@ -133,7 +133,8 @@ def _merge_stopped(
     # The definition must not spell out layers that are about to go.
     set_disk_image(domain, target, layers[0])
     try:
-        merge_down(layers[index], layers[index + 1], layers[index - 1] if index else None, timeout=remaining)
+        above = layers[index - 1] if index else None
+        merge_down(layers[index], layers[index + 1], above, timeout=remaining, cancelled=limits.cancelled)
     except ImageError as error:
         if domain.isActive() and not isinstance(error, ChainUnexpected):
             return  # started meanwhile: its QEMU holds the images now and does the merge

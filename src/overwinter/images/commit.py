@@ -14,22 +14,31 @@ removes it. QEMU's image lock makes all of this fail, without a change, while a 
 file open.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from overwinter.images.chain import read_layer
-from overwinter.images.qemu_img import qemu_img
+from overwinter.images.qemu_img import never, qemu_img
 from overwinter.images.spec import file_name
 from overwinter.images.writer import sync
 from overwinter.model.errors import ChainUnexpected, ImageError
 from overwinter.model.vm import ImageLayer
 
 
-def merge_down(upper: ImageLayer, lower: ImageLayer, above: ImageLayer | None, *, timeout: float) -> None:
+def merge_down(
+    upper: ImageLayer,
+    lower: ImageLayer,
+    above: ImageLayer | None,
+    *,
+    timeout: float,
+    cancelled: Callable[[], bool] = never,
+) -> None:
     """Merge ``upper`` into ``lower``, its backing file, and put ``above``, if any, on ``lower``.
 
-    ``lower`` grows when ``upper`` is larger. ``timeout`` in seconds bounds the copying; after it the call
-    can be repeated. Raises ChainUnexpected, with nothing changed, when the files do not rest on each other
-    as said or ``upper`` is smaller than ``lower``; ImageError when QEMU refuses.
+    ``lower`` grows when ``upper`` is larger. ``timeout`` in seconds bounds the copying, and ``cancelled`` is
+    asked during it; after both the call can be repeated. Raises ChainUnexpected, with nothing changed, when
+    the files do not rest on each other as said or ``upper`` is smaller than ``lower``; ImageError when QEMU
+    refuses; JobCancelled.
     """
     if above is not None:
         if _rests_on(above, lower):
@@ -44,7 +53,7 @@ def merge_down(upper: ImageLayer, lower: ImageLayer, above: ImageLayer | None, *
             "behind its end; copy the disk with qemu-img convert instead"
         )
     # -d: keep upper as it is; emptying it would change a file that others may still identify.
-    qemu_img("commit", "-q", "-d", file_name(upper, *_below(upper)), timeout=timeout)
+    qemu_img("commit", "-q", "-d", file_name(upper, *_below(upper)), timeout=timeout, cancelled=cancelled)
     sync(lower.path)
     if above is not None:
         base = str(Path(lower.path).absolute())

@@ -121,7 +121,7 @@ def _clean_up(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     store = runtime.vaults.open(vault)
     with task(runtime, job.id, FREE_SPACE) as reporter:
         reporter.check()
-        done = store.collect(now=runtime.clock())
+        done = store.collect(now=runtime.clock(), cancelled=reporter.check)
     facts: dict[str, object] = dict(vars(done))
     with runtime.catalog.transaction() as tx:
         job_table.set_properties(tx, job.id, facts)

@@ -30,6 +30,7 @@ from overwinter.vault.announcements import (
     remove,
     remove_stray_signs,
 )
+from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.damage import DAMAGED, damaged_pack
 from overwinter.vault.generations import Doom, Generation
@@ -72,15 +73,25 @@ class CollectStats:
 
 
 class Collection:
-    """One run of a collection, in this process. ``bytes_per_second`` bounds the copying; 0: no bound."""
+    """One run of a collection, in this process.
+
+    ``bytes_per_second`` bounds the copying; 0: no bound. ``cancelled`` is asked often until it is decided
+    what goes, and may raise to stop: then nothing is removed.
+    """
 
     def __init__(
-        self, blobs: BlobStore, presence: Presence, timing: Timing, bytes_per_second: int = 0
+        self,
+        blobs: BlobStore,
+        presence: Presence,
+        timing: Timing,
+        bytes_per_second: int = 0,
+        cancelled: CheckCancelled | None = None,
     ) -> None:
         self._blobs = blobs
         self._presence = presence
         self._timing = timing
         self._bytes_per_second = bytes_per_second
+        self._check = cancelled or (lambda: None)
         self._bytes_copied = 0
         self._short_of_room = False
 
@@ -182,7 +193,8 @@ class Collection:
         live = Liveness(blobs.snapshot())
         needed = _Needed(live, blobs.lost_chunks)
         disks.sort(key=itemgetter(0, 1, 2))  # versions of one disk next to each other
-        mark_disks(blobs, (disk_map for *_, disk_map in disks), needed)
+        mark_disks(blobs, (disk_map for *_, disk_map in disks), needed, lambda *_: self._check())
+        self._check()
         self._remove_found(needed)
         uses = live.settle()
         with blobs.storage.use_reserve(_COPY_PART):
@@ -212,6 +224,7 @@ class Collection:
         self._blobs.storage.delete(over)
 
     def _copied(self, count: int) -> None:
+        self._check()
         self._bytes_copied += count
         if self._bytes_per_second:
             time.sleep(count / self._bytes_per_second)

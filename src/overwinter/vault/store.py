@@ -105,15 +105,18 @@ class VaultStore:
         """Bytes of all packs: what a verification of everything reads at most."""
         return sum(stored.size for stored in self._blobs.storage.list("packs/"))
 
-    def collect(self, *, now: datetime, bytes_per_second: int = 0) -> CollectStats:
+    def collect(
+        self, *, now: datetime, bytes_per_second: int = 0, cancelled: CheckCancelled | None = None
+    ) -> CollectStats:
         """Remove what no recovery point needs, and points whose days after deletion are over.
 
         Sessions may go on meanwhile, here and elsewhere. ``bytes_per_second`` bounds the copying of packs
-        that are needed in part; 0: no bound. Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
+        that are needed in part; 0: no bound. ``cancelled`` may raise to stop as long as nothing is decided.
+        Raises ``VaultCollectionInProgress``, and ``VaultDataCorrupt``
         when a recovery point cannot be read: nothing is removed then.
         """
         with self._collecting, self._blobs.storage.use_reserve():
-            return Collection(self._blobs, self._presence, self._timing, bytes_per_second).run(now)
+            return Collection(self._blobs, self._presence, self._timing, bytes_per_second, cancelled).run(now)
 
     def verify(
         self,
