@@ -120,6 +120,8 @@ class JobEngine(DBOSConfiguredInstance):
                 errors=[JobError(OverwinterError.code, message)],
                 properties={},
             )
+        if job.operation is JobOperation.RESTORE:
+            restore.remove_partial(self._runtime, job.id)
 
     # --- workflows ----------------------------------------------------------------------------------------
 

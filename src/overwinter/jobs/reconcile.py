@@ -1,17 +1,21 @@
-"""What a crash left behind is put right before the first job runs again.
+"""What a crash left behind is put right before the first job runs again, and each repair is logged.
 
-Today that is the one thing that hurts a guest while it waits: being frozen. Half-taken snapshots, unfinished
-merges and half-written restores are finished by the jobs themselves, which run again (see their modules).
+Here is what no job would come back to, and a frozen guest, which cannot wait for one. Everything else is
+finished by the jobs themselves, which run again (see their modules).
 """
 
 import structlog
 
 from overwinter.catalog import captures
+from overwinter.catalog import jobs as job_table
+from overwinter.catalog.captures import Capture
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor import inventory
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.window import THAW_TIMEOUT_S
-from overwinter.model.errors import OverwinterError
+from overwinter.model.errors import NotFound, OverwinterError
 
 log = structlog.get_logger(__name__)
 
@@ -28,3 +32,33 @@ def thaw_interrupted(runtime: Runtime) -> None:
                 log.warning("guest thawed after an interrupted snapshot", vm=capture.vm_name)
         except OverwinterError as error:
             log.error("guest could not be thawed", vm=capture.vm_name, code=error.code, reason=error.message)
+
+
+def settle_captures(runtime: Runtime) -> None:
+    """Forget the notes of snapshots whose jobs have ended, and remove overlays that were made and not used.
+
+    An overlay that is in use is in the VM's chain, and the next clean-up merges it: no point needs it.
+    """
+    with runtime.catalog.transaction() as tx:
+        active = {job.id for job in job_table.active(tx)}
+        left = [capture for capture in captures.every(tx) if capture.job_id not in active]
+    for capture in left:
+        try:
+            _settle(runtime, capture)
+        except OverwinterError as error:
+            log.error("snapshot not settled", vm=capture.vm_name, code=error.code, reason=error.message)
+
+
+def _settle(runtime: Runtime, capture: Capture) -> None:
+    method = OverlayCapture(runtime.hypervisor)
+    plan = CapturePlan(capture.vm_uuid, capture.id, capture.disks, excluded=())
+    try:
+        taken = method.was_taken(plan)
+    except NotFound:
+        taken = False  # the VM is no more
+    if not taken:
+        method.discard(plan)
+    with runtime.catalog.transaction() as tx:
+        captures.delete(tx, capture.id)
+    event = "overlay without a point left to clean-up" if taken else "unused overlays removed"
+    log.warning(event, vm=capture.vm_name, overlays=[disk.overlay for disk in capture.disks])

@@ -15,6 +15,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.codebook import book
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.snapshot import RECOVERY_POINT, RESTORE_POINT
 from overwinter.model.job import Job, JobError
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,10 @@ def plan(runtime: Runtime, job_id: UUID, error: JobError) -> bool:
             return False
         pause = PAUSES_S[min(made, len(PAUSES_S) - 1)]
         due = runtime.clock() + timedelta(seconds=pause)
-        job_table.set_properties(tx, job_id, {_MADE: made + 1, _DUE: due.isoformat()})
+        noted: dict[str, object] = {_MADE: made + 1, _DUE: due.isoformat()}
+        if job.properties.get(RECOVERY_POINT) is None:
+            noted[RESTORE_POINT] = None  # what was taken was not good enough
+        job_table.set_properties(tx, job_id, noted)
     log.info("job is tried again", job=str(job_id), vm=job.vm_name, code=error.code, at=due.isoformat())
     return True
 

@@ -59,8 +59,8 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
     with runtime.catalog.transaction() as tx:
         noted = job_table.get(tx, job_id).properties
         capture = captures.of_job(tx, job_id)
-    if RESTORE_POINT in noted:
-        if RECOVERY_POINT not in noted:
+    if noted.get(RESTORE_POINT) is not None:
+        if noted.get(RECOVERY_POINT) is None:
             raise _not_good_enough(policy, Consistency(str(noted["consistency"])), prepared.warnings)
         return Snapshot(UUID(str(noted[RESTORE_POINT])), prepared.warnings)
     method: CaptureMethod = OverlayCapture(runtime.hypervisor)

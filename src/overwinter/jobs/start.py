@@ -57,6 +57,7 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> It
         try:
             reconcile.thaw_interrupted(runtime)
             job_engine.launch()
+            reconcile.settle_captures(runtime)
             yield Service(runtime, job_engine, subscription)
         finally:
             engine.shut_down()
