@@ -9,7 +9,7 @@ import pytest
 
 from testkit.disks import MIB, DiskSpec
 from testkit.ground import Ground
-from tests.e2e.program import Program
+from testkit.program import Program
 
 pytestmark = pytest.mark.libvirt
 

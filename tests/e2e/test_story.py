@@ -10,8 +10,8 @@ import pytest
 from testkit.disks import MIB, DiskSpec, convert, first_difference, realistic_data, write_image
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
+from testkit.program import Program
 from testkit.waiting import wait_until
-from tests.e2e.program import Program
 
 pytestmark = pytest.mark.libvirt
 

@@ -15,8 +15,8 @@ from overwinter.vault import KeySource, create_vault
 from testkit.disks import MIB, DiskSpec, convert, first_difference, realistic_data, write_image
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
+from testkit.program import Program
 from testkit.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
-from tests.e2e.program import Program
 from tests.e2e.test_story import refused
 from tests.vault.damages import flip, names
 from tests.vault.disks import manifest, noise, read_from

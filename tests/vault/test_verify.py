@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from overwinter.model.errors import JobCancelled, NotFound, VaultError
 from overwinter.model.extent import Extent
-from overwinter.vault import VaultStore, verify
+from overwinter.vault import VaultStore, control, verify
+from overwinter.vault.blobs import BlobStore
 from overwinter.vault.content import PackRead, Wanted
 from overwinter.vault.pack import pack_name
 from overwinter.vault.report import Damage, VerifyReport
-from overwinter.vault.seal import BlobKind
+from overwinter.vault.seal import BlobKind, ObjectKind
 from overwinter.vault.storage import CachedStorage, LocalStorage, ReadCache
 from overwinter.vault.verify import chosen_part
 from tests.vault.damages import SEGMENT, cut, flip, names, remove
@@ -273,6 +274,29 @@ def test_beside_a_collection(tmp_path: Path, vault: VaultStore, monkeypatch: pyt
     assert reader.verify(read_percent=100).damages == ()
     assert names(tmp_path, "damaged/") + names(tmp_path, "lost/") == []
     assert restore(reader, kept) == DISK[: 10 * CHUNK]
+
+
+def test_a_point_that_went_meanwhile_is_not_lost_where_a_tombstone_lies(
+    tmp_path: Path, vault: VaultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collection that ends a dead writer of the same point keeps it from committing."""
+    reader = reopen(tmp_path)
+    (name,) = names(tmp_path, "manifests/")
+    original = verify.read_pack
+    gone: list[bool] = []
+
+    def meanwhile(blobs: BlobStore, pack: bytes, segments: list[Wanted], cancelled: None) -> PackRead:
+        if not gone:
+            gone.append(True)
+            vault.delete_point("1", now=NOW)
+            control.put(blobs, ObjectKind.TOMBSTONE, name, {})
+            assert vault.collect(now=NOW).packs_removed
+        return original(blobs, pack, segments, cancelled)
+
+    monkeypatch.setattr(verify, "worker_count", lambda: 1)
+    monkeypatch.setattr(verify, "read_pack", meanwhile)
+    assert reader.verify(read_percent=100).damages == ()
+    assert names(tmp_path, "lost/") == []
 
 
 def test_it_can_be_cancelled(vault: VaultStore) -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from overwinter.model.errors import VaultObjectMissing
+from overwinter.vault import points
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.manifest import Manifest, ManifestDisk
 from overwinter.vault.report import MOST_DISKS, MOST_RANGES, Damage, DamagedDisk
@@ -71,10 +72,10 @@ class Findings:
                 try:
                     touches = list(survey.touches(disk.map))
                 except VaultObjectMissing:
-                    if _is_there(blobs, name):
+                    if points.is_there(blobs, name):
                         raise
                     break  # the point was deleted, and collected
-                if not touches or not _is_there(blobs, name):
+                if not touches or not points.is_there(blobs, name):
                     continue
                 self._add(lost, manifest, disk, touches)
                 if any(touch.page is not None for touch in touches):
@@ -121,14 +122,6 @@ def _damaged_disk(manifest: Manifest, disk: ManifestDisk, touches: Iterable[Touc
     return DamagedDisk(
         manifest.vm_uuid, manifest.vm_name, manifest.point_id, disk.target, listed, more, length
     )
-
-
-def _is_there(blobs: BlobStore, name: str) -> bool:
-    try:
-        blobs.storage.get(name)
-    except VaultObjectMissing:
-        return False
-    return True
 
 
 def _taken(table: Table, rows: Bools) -> Keys:

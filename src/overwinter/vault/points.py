@@ -74,6 +74,19 @@ def find(blobs: BlobStore, point_id: str) -> tuple[str, Manifest]:
     raise AssertionError("unreachable")
 
 
+def is_there(blobs: BlobStore, name: str) -> bool:
+    """Whether a recovery point still has the manifest ``name``, readable or not.
+
+    In its place there may be a tombstone, which keeps a dead writer from committing.
+    """
+    try:
+        return _read(blobs, name) is not None
+    except VaultObjectMissing:
+        return False
+    except VaultDataCorrupt:
+        return True
+
+
 def commit_name(blobs: BlobStore, point_id: str) -> str:
     """The object a recovery point is committed as: the first name that no dead writer was kept from."""
     for attempt in count():

@@ -13,7 +13,7 @@ from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import BLOCK
 from overwinter.vault.diskmap import DiskMap, MapReader, Shape, decode_root
 from overwinter.vault.leaf import Leaf
-from overwinter.vault.manifest import MANIFESTS, Manifest
+from overwinter.vault.manifest import Manifest
 from overwinter.vault.mark import PageRead, mark_disks
 from overwinter.vault.ownership import Ownership
 from overwinter.vault.pack import pack_id
@@ -112,7 +112,7 @@ def vault_stats(blobs: BlobStore, cancelled: CheckCancelled | None) -> VaultStat
         try:
             return _measured(blobs, found, deleted, cancelled)
         except VaultObjectMissing:
-            if found.keys() <= {stored.name for stored in blobs.storage.list(MANIFESTS)}:
+            if all(points.is_there(blobs, name) for name in found):
                 raise  # no point was deleted and collected meanwhile: it is damage
 
 
