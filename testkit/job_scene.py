@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import libvirt
 
+from overwinter.catalog import captures, merges
+from overwinter.catalog.database import Catalog
+from overwinter.model.settings import DEFAULT_HYPERVISOR
 from testkit.disks import MIB, DiskSpec, convert, first_difference
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
@@ -41,14 +44,23 @@ class Orphan(AssertionError):
 class JobScene:
     """A running guest with a qcow2 and a raw disk under protection."""
 
-    def __init__(self, ground: Ground, directory: Path, database: str | None = None) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        directory: Path,
+        database: str | None = None,
+        hypervisor: str = DEFAULT_HYPERVISOR,
+        vault: Path | None = None,
+    ) -> None:
         self.directory = directory
         self.ground = ground
-        self.program = Program(directory / "overwinter", database)
+        self.program = Program(directory / "overwinter", database, hypervisor)
+        self._catalog = database or f"sqlite:///{self.program.state}/catalog.db"
         disks = [DiskSpec(format="qcow2", size=128 * MIB), DiskSpec(format="raw", size=64 * MIB)]
         self.guest: TinyGuest = ground.guests.make(f"jobs-{uuid4().hex[:6]}", disks)
         self.program.start()
-        self.program.do("vault", "create", "vault1")
+        place = [] if vault is None else ["--url", vault.as_uri()]
+        self.program.do("vault", "create", "vault1", *place)
         self.protect()
 
     def protect(self) -> None:
@@ -130,20 +142,30 @@ class JobScene:
                 raise Orphan(f"overlays that no chain has: {sorted(left)}")
         if partial := list(self.program.images.glob("*.partial-*")):
             raise Orphan(f"half a restore: {partial}")
-        with closing(sqlite3.connect(self.program.state / "catalog.db")) as catalog:
-            for table in ("captures", "merges"):
-                if catalog.execute(f"SELECT count(*) FROM {table}").fetchone() != (0,):
-                    raise Orphan(f"a note in {table}")
+        catalog = Catalog(self._catalog)
+        with catalog.transaction() as tx:
+            notes = [*captures.every(tx), *merges.of_machine(tx, UUID(self.guest.domain.UUIDString()))]
+            if notes:
+                raise Orphan(f"notes of what is over: {notes}")
+        catalog.close()
+
+    def close(self) -> None:
+        """End the service and remove the guest."""
+        self.program.stop()
+        self.ground.guests.remove(self.guest)
+
+
+def new_directory(ground: Ground) -> Path:
+    """A directory for one scene, removed with the run."""
+    directory = ground.run.directory / f"jobs-{uuid4().hex[:6]}"
+    directory.mkdir(mode=0o755)
+    return directory
 
 
 @contextmanager
-def job_scene(ground: Ground) -> Iterator[JobScene]:
+def job_scene(
+    ground: Ground, database: str | None = None, hypervisor: str = DEFAULT_HYPERVISOR
+) -> Iterator[JobScene]:
     """A scene of its own, gone at the end."""
-    directory = ground.run.directory / f"jobs-{uuid4().hex[:6]}"
-    directory.mkdir(mode=0o755)
-    scene = JobScene(ground, directory)
-    try:
+    with closing(JobScene(ground, new_directory(ground), database, hypervisor)) as scene:
         yield scene
-    finally:
-        scene.program.stop()
-        scene.ground.guests.remove(scene.guest)

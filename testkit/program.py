@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from typer.testing import CliRunner
 
 from overwinter.cli.main import app
+from overwinter.model.settings import DEFAULT_HYPERVISOR
 from testkit.waiting import wait_until
 
 PROGRAM = [sys.executable, "-m", "overwinter.cli.main"]
@@ -35,22 +39,33 @@ class Answer:
 class Program:
     """One installation: a state directory, at most one running service, commands."""
 
-    def __init__(self, directory: Path, database: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, database: str | None = None, hypervisor: str = DEFAULT_HYPERVISOR
+    ) -> None:
         self.directory = directory
         self.state = directory / "state"
         self.images = directory / "images"
-        self.images.mkdir(mode=0o755, parents=True)
+        self.images.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._hypervisor = hypervisor
         self._database = database
         self._service: subprocess.Popen[str] | None = None
 
-    def start(self, kill_at: str | None = None) -> None:
-        """Start the service; with ``kill_at`` it kills itself the first time it reaches that place."""
+    def start(self, kill_at: str | None = None, hold_at: str | None = None) -> None:
+        """Start the service.
+
+        With ``kill_at`` it kills itself the first time it reaches that place; with ``hold_at`` it waits there
+        (see `held`).
+        """
         environment = dict(os.environ)
         if kill_at is not None:
             marker = self.directory / f"killed-{kill_at}"
             marker.unlink(missing_ok=True)
             environment["OVERWINTER_KILL_AT"] = f"{kill_at}:{marker}"
+        if hold_at is not None:
+            self._hold = self.directory / f"held-{hold_at}-{uuid4().hex[:6]}"
+            environment["OVERWINTER_HOLD_AT"] = f"{hold_at}:{self._hold}"
         command = [*PROGRAM, "serve", "--dir", str(self.state), "--listen", "127.0.0.1:0"]
+        command += ["--hypervisor", self._hypervisor]
         command += ["--images", str(self.images)]
         command += [] if self._database is None else ["--database", self._database]
         with (self.directory / "service.log").open("ab") as log:
@@ -59,6 +74,15 @@ class Program:
             )
         assert self._service.stdout is not None
         assert self._service.stdout.readline(), (self.directory / "service.log").read_text()[-3000:]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block the service waits at the place it was started with."""
+        wait_until(self._hold.exists, "the service did not reach the place", JOB_LIMIT_S)
+        try:
+            yield
+        finally:
+            self._hold.write_text("go on")
 
     def stop(self) -> int | None:
         """End the service politely; its exit status, null when it did not run."""

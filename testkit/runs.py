@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -113,7 +114,15 @@ def _remove(run_id: str, connection: libvirt.virConnect) -> None:
     for domain in connection.listAllDomains():
         if domain.name().startswith(run.domain_name("")):
             remove_domain(domain)
+    for place in _mounts_below(run.directory):
+        subprocess.run(["umount", "--lazy", place], check=False)
     shutil.rmtree(run.directory, ignore_errors=True)
+
+
+def _mounts_below(directory: Path) -> list[str]:
+    """Where file systems are mounted, the innermost first. Our names have nothing in them to be escaped."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sorted((place for place in mounts if place.startswith(f"{directory}/")), reverse=True)
 
 
 def remove_domain(domain: libvirt.virDomain) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from testkit.ground import Ground
-from tests.jobs.station import Station, open_station
+from testkit.station import Station, open_station
 
 
 @pytest.fixture(scope="module")

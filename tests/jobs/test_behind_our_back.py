@@ -12,7 +12,7 @@ import pytest
 from overwinter.model.protection import ProtectedItem
 from testkit.disks import MIB, DiskSpec, convert, make_disk, realistic_data, write_image
 from testkit.domains import TinyGuest
-from tests.jobs.station import Station
+from testkit.station import Station
 
 pytestmark = pytest.mark.libvirt
 

@@ -12,9 +12,9 @@ from overwinter.model.job import Job, JobStatus
 from overwinter.model.protection import ProtectedItem
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
+from testkit.station import Station
 from testkit.waiting import wait_until
 from tests.jobs.hold import Hold
-from tests.jobs.station import Station
 
 pytestmark = pytest.mark.libvirt
 

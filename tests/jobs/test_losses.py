@@ -17,9 +17,9 @@ from testkit.domains import TinyGuest
 from testkit.ground import Ground
 from testkit.postgres import PostgresServer
 from testkit.socket_proxy import SocketProxy, socket_proxy
+from testkit.station import Station, open_station
 from testkit.waiting import wait_until
 from tests.jobs.hold import Hold
-from tests.jobs.station import Station, open_station
 
 pytestmark = [pytest.mark.libvirt, pytest.mark.postgres]
 

@@ -7,7 +7,7 @@ import pytest
 from overwinter.model.point import Consistency
 from testkit.disks import MIB, PIECE, DiskSpec, realistic_data, scattered_offsets, write_image
 from testkit.domains import TinyGuest
-from tests.jobs.station import Station
+from testkit.station import Station
 
 pytestmark = pytest.mark.libvirt
 

@@ -15,7 +15,7 @@ from overwinter.jobs.reconcile import settle_captures
 from overwinter.jobs.runtime import Runtime
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
-from tests.jobs.station import Station
+from testkit.station import Station
 
 pytestmark = pytest.mark.libvirt
 

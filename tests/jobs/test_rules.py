@@ -17,8 +17,8 @@ from overwinter.model.job import JobStatus, TaskStatus
 from overwinter.model.point import Consistency, Tier
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
+from testkit.station import Station
 from testkit.waiting import wait_until
-from tests.jobs.station import Station
 
 pytestmark = pytest.mark.libvirt
 

@@ -24,6 +24,9 @@ with prepare() as ground:
     guest = ground.guests.make("victim", [DiskSpec()], start=False)
     guest.domain.create()
     sleeper = subprocess.Popen(["sleep", "1000"])
+    place = ground.run.directory / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
     print(ground.run.id, sleeper.pid, flush=True)
     sys.stdin.read()
 """
@@ -52,5 +55,6 @@ def test_a_killed_run_is_swept_and_a_living_one_is_not(ground: Ground) -> None:
     with pytest.raises(libvirt.libvirtError, match="not found"):
         ground.connection.lookupByName(name)
     assert not run.directory.exists()
+    assert run.id not in Path("/proc/self/mounts").read_text()
     assert not Path(f"/proc/{sleeper}").exists()
     assert ground.run.directory.exists()

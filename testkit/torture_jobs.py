@@ -1,0 +1,138 @@
+"""Torture of the jobs: killed at every step, servers away, disks full, forty days on real chains.
+
+Progress and what goes wrong are told on stderr; one JSON object on stdout sums up. Ends with 1 when a guest
+was left frozen or paused, data was lost, or something was left over.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from testkit.ground import Ground, prepare
+from testkit.job_days import Clock, Days
+from testkit.job_faults import Fault, full_disks, losses
+from testkit.job_kills import KILLS, kill
+from testkit.job_scene import DataLost, GuestFrozen, GuestPaused, Orphan, job_scene
+from testkit.station import open_station
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much: days, after how many of them all is compared, and how long servers are away, in seconds."""
+
+    days: int
+    compare_every: int
+    away_s: float
+
+
+LONG = Extent(days=40, compare_every=1, away_s=60)
+SHORT = Extent(days=6, compare_every=3, away_s=2)
+
+
+@dataclass
+class Tally:
+    """What was done and what went wrong. ``failures``: anything that is none of the others."""
+
+    steps_killed: int = 0
+    faults: int = 0
+    guests_frozen: int = 0
+    guests_paused: int = 0
+    data_lost: int = 0
+    orphans: int = 0
+    days_simulated: int = 0
+    points_compared: int = 0
+    points_unequal: int = 0
+    failures: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+        wrong = (self.guests_frozen, self.guests_paused, self.data_lost, self.orphans, self.points_unequal)
+        return not any((*wrong, self.failures))
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what goes wrong in the block, and go on after it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (told, counted, and the rest goes on)
+            traceback.print_exc()
+            match error:
+                case GuestFrozen():
+                    self.guests_frozen += 1
+                case GuestPaused():
+                    self.guests_paused += 1
+                case DataLost():
+                    self.data_lost += 1
+                case Orphan():
+                    self.orphans += 1
+                case _:
+                    self.failures += 1
+
+
+def torture(ground: Ground, extent: Extent) -> Tally:
+    """Do all of it."""
+    tally = Tally()
+    with job_scene(ground) as scene:
+        for each in KILLS:
+            _tell(f"killed at {each}")
+            with tally.counting():
+                kill(scene, each)
+            tally.steps_killed += 1
+    _suffer(tally, losses(ground, extent.away_s))
+    _suffer(tally, full_disks(ground))
+    for running in (False, True):
+        with tally.counting():
+            _let_days_go_by(tally, ground, extent, running=running)
+    return tally
+
+
+def _suffer(tally: Tally, faults: Iterable[tuple[str, Fault]]) -> None:
+    for name, fault in faults:
+        _tell(name)
+        with tally.counting():
+            fault()
+        tally.faults += 1
+
+
+def _let_days_go_by(tally: Tally, ground: Ground, extent: Extent, *, running: bool) -> None:
+    clock = Clock()
+    with open_station(ground, clock=clock) as station:
+        days = Days(station, clock, running=running)
+        for day in range(1, extent.days + 1):
+            days.pass_one()
+            tally.days_simulated += 1
+            if day % extent.compare_every == 0:
+                try:
+                    days.compare_all()
+                except AssertionError:
+                    tally.points_unequal += 1
+                    raise
+                _tell(
+                    f"day {day} of a VM that is {'running' if running else 'off'}: {days.compared} compared"
+                )
+        tally.points_compared += days.compared
+        days.remove()
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Torture as asked; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m testkit.torture_jobs", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="fewer days, shorter losses")
+    asked = parser.parse_args()
+    with prepare() as ground:
+        tally = torture(ground, SHORT if asked.short else LONG)
+    print(json.dumps(asdict(tally)))
+    return 0 if tally.is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
