@@ -8,6 +8,7 @@ from typing import NoReturn
 from uuid import UUID, uuid4, uuid5
 
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.default_policies import default_policies
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
@@ -30,7 +31,7 @@ from overwinter.model.job import (
 )
 from overwinter.model.names import LOCATION, recovery_point_id
 from overwinter.model.point import Consistency, PointDisk, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, PolicyType, daily_document
+from overwinter.model.policy import Policy
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
 from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
 from overwinter.vault import VaultStats
@@ -321,14 +322,8 @@ class FakeVaults:
             created=START,
         )
         self._vaults[name] = vault
-        for policy_name in (DEFAULT_POLICY, ENHANCED_POLICY):
-            document = daily_document(
-                instant_days=2, daily_days=30, required_consistency=Consistency.CRASH, run_at="02:30"
-            )
-            kind = PolicyType.V1 if policy_name == DEFAULT_POLICY else PolicyType.V2
-            self._service.put_policy(
-                vault, Policy(uuid4(), vault.id, policy_name, kind, 2, 30, Consistency.CRASH, document)
-            )
+        for policy in default_policies(vault.id, uuid4):
+            self._service.put_policy(vault, policy)
         return vault
 
     def attach(self, name: str, resource_group: str, url: str, key_reference: str) -> tuple[Vault, TakenIn]:

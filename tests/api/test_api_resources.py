@@ -105,7 +105,7 @@ def test_required_consistency_is_kept(served: Served) -> None:
     assert answer.json()["properties"]["overwinter"]["requiredConsistency"] == "FileSystemConsistent"
     made = served.service.policy(served.service.vaults.get("v1"), "strict")
     assert made.required_consistency.value == "FileSystemConsistent"
-    assert made.daily_retention_days == 30
+    assert [rule.count for rule in made.content.rules] == [30]
 
 
 @pytest.mark.parametrize(

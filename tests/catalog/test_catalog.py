@@ -18,6 +18,7 @@ from overwinter.catalog.merges import Merge
 from overwinter.catalog.points import MachineState
 from overwinter.catalog.tables import metadata
 from overwinter.catalog.tracks import Track
+from overwinter.model.default_policies import default_policies, new_policy
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
@@ -33,7 +34,7 @@ from overwinter.model.point import (
     RestorePointCollection,
     Tier,
 )
-from overwinter.model.policy import DEFAULT_POLICY, default_policies
+from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -125,8 +126,9 @@ def test_policies_keep_their_id_when_changed(catalog: Catalog) -> None:
     with catalog.transaction() as tx:
         vaults.insert(tx, vault)
         first = policies.put(tx, default_policies(vault.id, uuid4)[0])
-        second = policies.put(tx, replace(first, id=uuid4(), instant_retention_days=5))
-        assert second == replace(first, instant_retention_days=5)
+        content = replace(first.content, instant_days=5)
+        second = policies.put(tx, new_policy(uuid4(), vault.id, first.name, content))
+        assert second == new_policy(first.id, vault.id, first.name, content)
         assert policies.get(tx, vault.id, DEFAULT_POLICY.upper()) == second
         assert policies.item_count(tx, first.id) == 0
 

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 from overwinter.jobs.service import Service
 from overwinter.jobs.start import open_service
+from overwinter.model.default_policies import new_policy, standard_content
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, Policy, PolicyType
+from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.settings import Settings
 from testkit.disks import convert, first_difference
@@ -62,8 +63,8 @@ class Station:
 
     def strict_policy(self) -> str:
         """A policy that requires file-system consistency."""
-        policy = Policy(uuid4(), self.vault.id, "Strict", PolicyType.V1, 2, 30, Consistency.FILE_SYSTEM, {})
-        return self.service.put_policy(self.vault, policy).name
+        content = standard_content(required_consistency=Consistency.FILE_SYSTEM)
+        return self.service.put_policy(self.vault, new_policy(uuid4(), self.vault.id, "Strict", content)).name
 
     def truth(self, guest: TinyGuest, target: str) -> Path:
         """An independent raw copy of the newest frozen content of a disk, made by qemu-img."""

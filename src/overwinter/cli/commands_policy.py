@@ -8,8 +8,9 @@ import typer
 from overwinter.cli.output import Output, facts, table
 from overwinter.cli.session import AsJson, Directory, session
 from overwinter.cli.views import PolicyView
+from overwinter.model.default_policies import standard_content
 from overwinter.model.point import Consistency
-from overwinter.model.policy import daily_document
+from overwinter.model.policy_document import document_of
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(
@@ -84,10 +85,12 @@ def create_policy(
 ) -> None:
     """Make a policy, or change it. Its daily schedule is kept, but not run yet."""
     output = Output(as_json=as_json)
-    document = daily_document(
-        instant_days=instant_days,
-        daily_days=daily_days,
-        required_consistency=_CONSISTENCY[require_consistency],
+    document = document_of(
+        standard_content(
+            instant_days=instant_days,
+            daily_days=daily_days,
+            required_consistency=_CONSISTENCY[require_consistency],
+        )
     )
     with session(directory, output) as client:
         policy = client.put_policy(client.vault(vault), name, document)

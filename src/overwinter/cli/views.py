@@ -179,7 +179,7 @@ class PolicyView:
             vault=arm["id"].split("/")[8],
             type=asked["policyType"],
             instant_retention_days=asked["instantRpRetentionRangeInDays"],
-            daily_retention_days=asked["overwinter"]["dailyRetentionDays"],
+            daily_retention_days=asked["retentionPolicy"]["dailySchedule"]["retentionDuration"]["count"],
             required_consistency=asked["overwinter"]["requiredConsistency"],
             protected_items=asked["protectedItemsCount"],
         )
