@@ -20,6 +20,7 @@ from overwinter.model.errors import (
 )
 from overwinter.model.guest import GuestView
 from overwinter.model.job import (
+    SCHEDULED,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
     Job,
@@ -210,6 +211,10 @@ class FakeService:
         item = self._items.get(job.item_id) if job.item_id else None
         if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
             self.add_point(item, ended)
+
+    def make_scheduled(self, job: Job) -> None:
+        """The job was one of a schedule."""
+        self._jobs[job.id] = replace(self._jobs[job.id], parameters={SCHEDULED: START.isoformat()})
 
     def wait_until_seen(self, job: Job) -> None:
         """Until somebody asks twice for the job as it is now: the first may have asked just before."""

@@ -130,6 +130,14 @@ def test_policies_that_cannot_be(served: Served, change: dict[str, object]) -> N
     assert served.http.get(f"{VAULT}/backupPolicies/odd-one").status_code == 404
 
 
+def test_backups_of_a_schedule_are_told_from_those_of_people(served: Served, backup: Job) -> None:
+    by_person = served.http.get(f"{VAULT}/backupJobs/{backup.id}").json()["properties"]
+    assert by_person["isUserTriggered"] is True
+    served.service.make_scheduled(backup)
+    by_schedule = served.http.get(f"{VAULT}/backupJobs/{backup.id}").json()["properties"]
+    assert by_schedule["isUserTriggered"] is False
+
+
 def test_item_has_what_az_needs(served: Served, backup: Job) -> None:
     listed = served.http.get(f"{VAULT}/backupProtectedItems").json()["value"]
     item = served.http.get(ITEM).json()

@@ -146,6 +146,7 @@ def test_days_on_the_host_when_a_policy_does_not_say(document: dict[str, Any], d
         (DAILY, "overwinter", {"bandwidthLimit": 1000}, "at least 65536 bytes a second"),
         (DAILY, "overwinter", {"backupWindow": {"start": "ten", "end": "06:00"}}, "22:00"),
         (DAILY, "overwinter", {"backupWindow": {"start": "03:00", "end": "06:00"}}, "02:30.*Move one"),
+        (DAILY, "overwinter", {"backupWindow": {"start": "01:00", "end": "02:31"}}, "2 minutes.*02:30"),
         (DAILY, "overwinter", {"backupWindow": {"start": "06:00", "end": "06:00"}}, "whole day"),
     ],
 )

@@ -15,6 +15,10 @@ COPY_POINTS = "Copy recovery points"
 FREE_SPACE = "Free space in vault"
 
 
+#: Key of a backup's parameters: the moment for which its policy's schedule asked.
+SCHEDULED = "scheduled"
+
+
 class JobOperation(StrEnum):
     """What a job does, in the words of the ARM API; the last four, on a whole vault, are ours."""
 
@@ -107,3 +111,8 @@ class Job:
     parameters: dict[str, object] = field(default_factory=dict)
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a schedule asked for the job, not a person."""
+        return SCHEDULED in self.parameters

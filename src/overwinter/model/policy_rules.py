@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 
 from overwinter.model.calendar_words import Weekday
 from overwinter.model.errors import PolicyInvalid
@@ -29,6 +30,9 @@ MOST_INSTANT_DAYS = {PolicyType.V1: 5, PolicyType.V2: 30}
 
 #: The least bytes a second to which a transfer can be held: slower ones would not end.
 LEAST_BANDWIDTH = 64 * 1024
+
+#: Scheduled backups start within this time.
+START_WITHIN = timedelta(minutes=2)
 
 #: A resource group's name is made of these, with a number between them (reference articles: 74 characters).
 _GROUP_NAME = re.compile(r"[A-Za-z0-9._()-]*")
@@ -188,9 +192,10 @@ def _check_extension(policy: PolicyContent) -> None:
             "overwinter.backupWindow begins and ends at the same time. Leave it out for the whole day."
         )
     for at in policy.schedule.times_of_day:
-        if not window.has(at):
+        latest = (datetime.combine(date.min, at) + START_WITHIN).time()
+        if not (window.has(at) and window.has(latest)):
             raise PolicyInvalid(
-                f"Backups are scheduled for {at:%H:%M}, but overwinter.backupWindow is from "
+                f"Backups start within 2 minutes from {at:%H:%M} on, but overwinter.backupWindow is from "
                 f"{window.start:%H:%M} to {window.end:%H:%M}. Move one of them."
             )
 
