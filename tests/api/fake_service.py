@@ -15,7 +15,7 @@ from overwinter.model.errors import (
     DatasourceNotPresent,
     NotCancellable,
     NotFound,
-    RequestError,
+    PolicyInUse,
     VaultNotEmpty,
 )
 from overwinter.model.guest import GuestView
@@ -112,7 +112,7 @@ class FakeService:
     def delete_policy(self, vault: Vault, name: str) -> None:
         policy = self.policy(vault, name)
         if self.policy_item_count(policy):
-            raise RequestError(f"Policy {name!r} is in use.")
+            raise PolicyInUse(f"Policy {name!r} is in use.")
         del self._policies[policy.id]
 
     def policy_item_count(self, policy: Policy) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
 from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
+from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.vault_work import VaultWork
-from overwinter.cli.views import ItemView, JobView, MachineView, PointView, PolicyView, VaultView
+from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 
@@ -75,6 +76,10 @@ class Client:
         refuse_slash("policy", name)
         answer = self._connection.put(f"{vault.address}/backupPolicies/{name}", {"properties": properties})
         return read_view(PolicyView.read, answer.json())
+
+    def delete_policy(self, policy: PolicyView) -> None:
+        """Remove a policy that no VM has."""
+        self._connection.delete(policy.address)
 
     # --- protection
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from overwinter.model.expiry import Kept, kept
 from overwinter.model.long_term import RuleName
@@ -30,6 +31,10 @@ class PreviewedDay:
     day: date
     on_host: int
     in_vault: dict[RuleName, int]
+
+    def end(self, zone: ZoneInfo) -> datetime:
+        """The moment at which the day is over."""
+        return moment_of(datetime.combine(self.day + timedelta(days=1), time()), zone)
 
 
 @dataclass(frozen=True)
