@@ -120,6 +120,19 @@ def test_one_that_exists_is_not_made_anew_and_one_that_does_not_is_not_modified(
     assert json_of(run("modify", "nope", "--json"), status=1)["error"]["code"] == "ResourceNotFound"
 
 
+def test_a_backup_is_kept_as_long_as_asked(served: Served) -> None:
+    service = served.service
+    service.auto_finish = True
+    service.protect(service.vaults.get("v1"), service.machine("Web01"), "DefaultPolicy")
+    place = ("--dir", str(served.directory))
+    words_of = ("backup", "Web01", "--retain-until", "2999-12-31")
+    assert CliRunner().invoke(app, [*words_of, *place]).exit_code == 0
+    assert service.expires == datetime(2999, 12, 31, tzinfo=UTC)
+    assert "KEPT UNTIL" in CliRunner().invoke(app, ["points", "Web01", *place]).stdout
+    words_of = ("backup", "Web01", "--retain-until", "2001-12-31")
+    assert CliRunner().invoke(app, [*words_of, *place]).exit_code == 1
+
+
 def test_delete(run: Run, served: Served) -> None:
     run("create", "short-lived")
     assert "is deleted" in run("delete", "SHORT-lived").stdout

@@ -1,6 +1,7 @@
 """What the commands ask of the service: a thin typed client that speaks ARM and answers in views."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
@@ -146,9 +147,11 @@ class Client:
 
     # --- backup and restore
 
-    def backup(self, item: ItemView) -> JobView:
-        """Start a backup."""
+    def backup(self, item: ItemView, retain_until: datetime | None = None) -> JobView:
+        """Start a backup; its point is kept until a day in UTC."""
         body: Arm = {"properties": {"objectType": "IaasVMBackupRequest"}}
+        if retain_until is not None:
+            body["properties"]["recoveryPointExpiryTimeInUTC"] = f"{retain_until:%Y-%m-%dT00:00:00Z}"
         answer = self._connection.post(f"{item.address}/backup", body)
         return started(self._connection, vault_address(item.address), answer)
 

@@ -201,6 +201,7 @@ class PointView:
     consistency: str
     tier: str
     expires: datetime | None
+    rule: str | None
     incremental: bool
     bytes_read: int
     bytes_stored: int
@@ -221,6 +222,7 @@ class PointView:
             consistency=known["recoveryPointType"],
             tier=own["tier"],
             expires=moment(known["recoveryPointProperties"]["expiryTime"]),
+            rule=known["recoveryPointProperties"]["ruleName"],
             incremental=own["incremental"],
             bytes_read=own["bytesRead"],
             bytes_stored=own["bytesStored"],
