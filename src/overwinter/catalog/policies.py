@@ -8,11 +8,11 @@ from overwinter.catalog.database import Transaction
 from overwinter.catalog.tables import policies, protected_items
 from overwinter.model.errors import NotFound
 from overwinter.model.policy import Policy
-from overwinter.model.policy_reading import read_policy
+from overwinter.model.policy_reading import content_of
 
 
 def _value(row: sa.RowMapping) -> Policy:
-    return read_policy(row["document"], policy_id=row["id"], vault_id=row["vault_id"], name=row["name"])
+    return Policy(**row, content=content_of(row["document"]))
 
 
 def put(tx: Transaction, policy: Policy) -> Policy:

@@ -8,7 +8,7 @@ from overwinter.cli.policy_words import days_text, schedule_text
 from overwinter.cli.views import Arm
 from overwinter.model.long_term import UNITS
 from overwinter.model.policy import MAX_RESTORE_POINTS, PolicyContent
-from overwinter.model.policy_reading import read_content
+from overwinter.model.policy_reading import content_of
 from overwinter.model.preview import Preview, restore_points_wanted
 from overwinter.model.schedule import next_run
 
@@ -48,7 +48,7 @@ class PolicyView:
     @classmethod
     def read(cls, arm: Arm) -> Self:
         """From a backup policy."""
-        content = read_content(arm["properties"])
+        content = content_of(arm["properties"])
         extension, window = content.extension, content.extension.backup_window
         return cls(
             address=arm["id"],

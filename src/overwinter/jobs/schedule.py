@@ -24,7 +24,7 @@ from overwinter.model.protection import ProtectedItem
 log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at what is due.
-INTERVAL_S = 5.0
+INTERVAL_S = 2.0
 
 NewJob = Callable[[ProtectedItem, JobOperation, dict[str, object]], Job]
 

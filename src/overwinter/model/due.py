@@ -11,7 +11,7 @@ from overwinter.model.schedule import last_run
 from overwinter.model.timezone import local_of, moment_of
 
 #: Within this time the backups due at one moment start, one after the other.
-SPREAD = timedelta(seconds=100)
+SPREAD = timedelta(seconds=50)
 
 #: A clock that was ahead by more than this was wrong; what it made the scheduler believe is forgotten.
 MOST_AHEAD = timedelta(days=9)

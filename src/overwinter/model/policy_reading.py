@@ -35,19 +35,27 @@ Arm = Mapping[str, Any]
 
 
 def read_policy(document: Arm, *, policy_id: UUID, vault_id: UUID, name: str) -> Policy:
-    """A policy from its document. Raises PolicyInvalid with what to write instead."""
+    """A policy from the document somebody sent. Raises PolicyInvalid with what to write instead."""
     return Policy(policy_id, vault_id, name, read_content(document), dict(document))
 
 
 def read_content(document: Arm) -> PolicyContent:
-    """What a document says. Raises PolicyInvalid with what to write instead."""
+    """What a document says that somebody sent. Raises PolicyInvalid with what to write instead."""
+    policy = content_of(document)
+    _check_retention_times(document["retentionPolicy"], policy.schedule)
+    check(policy)
+    return policy
+
+
+def content_of(document: Arm) -> PolicyContent:
+    """What a document says, without a look at the rules: what was accepted once stays readable."""
     kind = PolicyType(document.get("policyType") or PolicyType.V1)
     schedule = _schedule(kind, document["schedulePolicy"])
     retention = document["retentionPolicy"]
     rules = [_rule(name, asked) for name in UNITS if (asked := retention.get(f"{name.lower()}Schedule"))]
     names = document.get("instantRPDetails") or {}
     instant_days = document.get("instantRpRetentionRangeInDays")
-    policy = PolicyContent(
+    return PolicyContent(
         type=kind,
         time_zone=document.get("timeZone") or "UTC",
         schedule=schedule,
@@ -58,9 +66,6 @@ def read_content(document: Arm) -> PolicyContent:
         group_suffix=names.get("azureBackupRGNameSuffix"),
         extension=_extension(document.get("overwinter") or {}),
     )
-    _check_retention_times(retention, schedule)
-    check(policy)
-    return policy
 
 
 def _schedule(kind: PolicyType, asked: Arm) -> Schedule:
