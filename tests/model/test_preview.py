@@ -12,7 +12,7 @@ from overwinter.model.default_policies import enhanced_content, standard_content
 from overwinter.model.expiry import expired_recovery_points, under_policy
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint
 from overwinter.model.policy import MAX_RESTORE_POINTS, PolicyContent
-from overwinter.model.preview import preview
+from overwinter.model.preview import end_of, preview
 from overwinter.model.retention import expired_restore_points
 from overwinter.model.schedule import runs
 from overwinter.model.timezone import moment_of
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 starts = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
 
 
-@settings(max_examples=25)
+@settings(max_examples=60)
 @given(policies.contents(), starts, st.integers(1, 60))
 def test_days_are_what_really_happens(policy: PolicyContent, start: datetime, days: int) -> None:
     seen = preview(policy, start, days)
@@ -31,7 +31,7 @@ def test_days_are_what_really_happens(policy: PolicyContent, start: datetime, da
     vault: list[RecoveryPoint] = []
     most, crowded = 0, []
     for day in seen.days:
-        end = moment_of(datetime.combine(day.day + DAY, time()), policy.zone)
+        end = end_of(day.day, policy.zone)
         begin = moment_of(datetime.combine(day.day, time()), policy.zone)
         for moment in runs(policy.schedule, policy.zone, start, end):
             if not begin <= moment < end:

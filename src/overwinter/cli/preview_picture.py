@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from overwinter.model.long_term import RuleName
-from overwinter.model.preview import Preview, PreviewedPoint
+from overwinter.model.preview import Preview, PreviewedPoint, end_of
 from overwinter.model.timezone import local_of
 
 _COLUMNS = 60
@@ -74,11 +74,11 @@ def _marks(seen: Preview) -> dict[date, str]:
     by_day: dict[date, list[PreviewedPoint]] = {}
     for point in seen.points:
         by_day.setdefault(local_of(point.made, zone).date(), []).append(point)
-    end = seen.days[-1].end(zone)
+    end = end_of(seen.days[-1].day, zone)
     newest = seen.points[-1:]
     marks = {}
     for day, points in by_day.items():
-        there = [point for point in points if point.kept.until >= end or point in newest]
+        there = [point for point in points if point.kept.until > end or point in newest]
         longest = max(there, key=lambda point: point.kept.until, default=None)
         on_host = any(point.leaves_host is None for point in points)
         letter = "·" if longest is None else _LETTERS[longest.kept.rule]

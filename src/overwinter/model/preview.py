@@ -1,6 +1,7 @@
 """What a policy would do: which points it makes, and how long each is on the host and in the vault."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -32,10 +33,6 @@ class PreviewedDay:
     on_host: int
     in_vault: dict[RuleName, int]
 
-    def end(self, zone: ZoneInfo) -> datetime:
-        """The moment at which the day is over."""
-        return moment_of(datetime.combine(self.day + timedelta(days=1), time()), zone)
-
 
 @dataclass(frozen=True)
 class Preview:
@@ -56,7 +53,7 @@ def preview(policy: PolicyContent, start: datetime, days: int) -> Preview:
     zone = policy.zone
     first = local_of(start, zone).date()
     listed = [first + timedelta(days=number) for number in range(days)]
-    end = moment_of(datetime.combine(listed[-1] + timedelta(days=1), time()), zone)
+    end = end_of(listed[-1], zone)
     moments = [moment for moment in runs(policy.schedule, zone, start, end) if moment < end]
     keeping = kept(policy, moments)
     leaving = _leaving(moments, timedelta(days=policy.instant_days))
@@ -65,12 +62,17 @@ def preview(policy: PolicyContent, start: datetime, days: int) -> Preview:
     return Preview(
         policy=policy,
         points=points,
-        days=tuple(_day(policy, points, day) for day in listed),
+        days=tuple(_days(policy, points, listed)),
         most_on_host=max(wanted, default=0),
         crowded=tuple(
             moment for moment, count in zip(moments, wanted, strict=True) if count > MAX_RESTORE_POINTS
         ),
     )
+
+
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The moment at which a local day is over."""
+    return moment_of(datetime.combine(day + timedelta(days=1), time()), zone)
 
 
 def restore_points_wanted(moments: list[datetime], instant_days: int) -> list[int]:
@@ -95,12 +97,25 @@ def _leaving(moments: list[datetime], age: timedelta) -> dict[datetime, datetime
     return found
 
 
-def _day(policy: PolicyContent, points: tuple[PreviewedPoint, ...], day: date) -> PreviewedDay:
-    end = moment_of(datetime.combine(day + timedelta(days=1), time()), policy.zone)
-    made = [point for point in points if point.made < end]
-    newest = made[-1:]
-    return PreviewedDay(
-        day=day,
-        on_host=sum(point.leaves_host is None or point.leaves_host >= end for point in made),
-        in_vault=dict(Counter(p.kept.rule for p in made if p.kept.until >= end or p in newest)),
-    )
+def _days(
+    policy: PolicyContent, points: Sequence[PreviewedPoint], days: Sequence[date]
+) -> list[PreviewedDay]:
+    """What there is at each day's end; goes once through the points in the order they come and go."""
+    left = sorted(point.leaves_host for point in points if point.leaves_host is not None)
+    expiring = sorted(points, key=lambda point: point.kept.until)
+    in_vault: Counter[RuleName] = Counter()
+    made = gone = expired = 0
+    found = []
+    for day in days:
+        end = end_of(day, policy.zone)
+        while made < len(points) and points[made].made < end:
+            in_vault[points[made].kept.rule] += 1
+            made += 1
+        while gone < len(left) and left[gone] < end:
+            gone += 1
+        while expired < len(expiring) and expiring[expired].kept.until <= end:
+            in_vault[expiring[expired].kept.rule] -= 1
+            expired += 1
+        newest = [point.kept.rule for point in points[made - 1 : made] if point.kept.until <= end]
+        found.append(PreviewedDay(day, made - gone, dict(+in_vault + Counter(newest))))
+    return found
