@@ -83,7 +83,7 @@ def test_vault_that_is_not_empty(run: Run, served: Served) -> None:
 
 
 def test_policies(run: Run, served: Served) -> None:
-    words = ("--instant-days", "3", "--daily-days", "90", "--require-consistency", "file-system")
+    words = ("--instant-days", "3", "--daily", "90", "--require-consistency", "file-system")
     made = json_of(run("policy", "create", "strict", "--vault", "v1", *words, "--json"))
     assert made.pop("next_run").endswith("T02:30:00Z")
     assert made == {

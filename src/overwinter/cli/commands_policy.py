@@ -137,7 +137,7 @@ def _write_policy(
     instant_days: Annotated[int | None, typer.Option(help="Days a point stays on the host.")] = None,
     daily: Annotated[
         int | None,
-        typer.Option("--daily", "--daily-days", metavar="DAYS", help="Days each day's point stays."),
+        typer.Option(metavar="DAYS", help="Days each day's point stays."),
     ] = None,
     weekly: Annotated[int | None, typer.Option(metavar="WEEKS", help="Weeks the weekly points stay.")] = None,
     weekly_on: Annotated[str | None, typer.Option(metavar="DAYS", help="As in Sunday,Wednesday.")] = None,
@@ -166,11 +166,15 @@ def _write_policy(
     ] = None,
     bandwidth_limit: Annotated[
         str | None,
-        typer.Option(metavar="RATE", help=f"Bytes a second read from the VM's disks, as 50M; {NONE}."),
+        typer.Option(
+            metavar="RATE", help=f"Bytes a second read from the VM's disks, as 50M; '{NONE}' lifts it."
+        ),
     ] = None,
     backup_window: Annotated[
         str | None,
-        typer.Option(metavar="HH:MM-HH:MM", help=f"Scheduled backups start in this part of the day; {NONE}."),
+        typer.Option(
+            metavar="HH:MM-HH:MM", help=f"Scheduled backups start in this part of the day; '{NONE}' lifts it."
+        ),
     ] = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
