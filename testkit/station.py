@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from overwinter.jobs.service import Service
 from overwinter.jobs.start import open_service
+from overwinter.model.default_policies import new_policy, standard_content
+from overwinter.model.extension import Extension, WithoutAgent
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, Policy, PolicyType
+from overwinter.model.policy import DEFAULT_POLICY, PolicyContent, PolicyType
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.settings import DEFAULT_HYPERVISOR, Settings
 from testkit.disks import convert, first_difference
@@ -62,7 +64,22 @@ class Station:
 
     def strict_policy(self) -> str:
         """A policy that requires file-system consistency."""
-        policy = Policy(uuid4(), self.vault.id, "Strict", PolicyType.V1, 2, 30, Consistency.FILE_SYSTEM, {})
+        content = standard_content(required_consistency=Consistency.FILE_SYSTEM)
+        return self.put_policy("Strict", content)
+
+    def agent_policy(self) -> str:
+        """A policy that makes no point of a running VM without its guest agent."""
+        content = replace(standard_content(), extension=Extension(without_agent=WithoutAgent.FAIL))
+        return self.put_policy("Agent", content)
+
+    def crash_consistent_policy(self) -> str:
+        """A policy that freezes no guest."""
+        content = replace(standard_content(), type=PolicyType.V2, crash_consistent_only=True)
+        return self.put_policy("Crash", content)
+
+    def put_policy(self, name: str, content: PolicyContent) -> str:
+        """Make or change a policy; gives its name."""
+        policy = new_policy(uuid4(), self.vault.id, name, content)
         return self.service.put_policy(self.vault, policy).name
 
     def truth(self, guest: TinyGuest, target: str) -> Path:

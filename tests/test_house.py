@@ -19,6 +19,7 @@ OWNERS = {
     "sqlalchemy": {"catalog"},
     "fastapi": {"api"},
     "typer": {"cli"},
+    "tzlocal": {"model"},
     "obstore": {"vault"},
     "numpy": {"vault"},
     "pkcs11": {"vault"},

@@ -1,6 +1,7 @@
 """A fake of the jobs room's service, in memory, for tests of API and CLI: jobs end when a test says so."""
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,17 +9,19 @@ from typing import NoReturn
 from uuid import UUID, uuid4, uuid5
 
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.default_policies import default_policies
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
     DatasourceNotPresent,
     NotCancellable,
     NotFound,
-    RequestError,
+    PolicyInUse,
     VaultNotEmpty,
 )
 from overwinter.model.guest import GuestView
 from overwinter.model.job import (
+    SCHEDULED,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
     Job,
@@ -30,7 +33,7 @@ from overwinter.model.job import (
 )
 from overwinter.model.names import LOCATION, recovery_point_id
 from overwinter.model.point import Consistency, PointDisk, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy, PolicyType, daily_document
+from overwinter.model.policy import Policy
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
 from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
 from overwinter.vault import VaultStats
@@ -80,6 +83,9 @@ class FakeService:
         self.broken: Exception | None = None
         self.report: dict[str, object] | None = None
 
+    def on_its_own(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     # --- machines
 
     def machines(self) -> list[VirtualMachine]:
@@ -110,7 +116,7 @@ class FakeService:
     def delete_policy(self, vault: Vault, name: str) -> None:
         policy = self.policy(vault, name)
         if self.policy_item_count(policy):
-            raise RequestError(f"Policy {name!r} is in use.")
+            raise PolicyInUse(f"Policy {name!r} is in use.")
         del self._policies[policy.id]
 
     def policy_item_count(self, policy: Policy) -> int:
@@ -209,6 +215,10 @@ class FakeService:
         item = self._items.get(job.item_id) if job.item_id else None
         if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
             self.add_point(item, ended)
+
+    def make_scheduled(self, job: Job) -> None:
+        """The job was one of a schedule."""
+        self._jobs[job.id] = replace(self._jobs[job.id], parameters={SCHEDULED: START.isoformat()})
 
     def wait_until_seen(self, job: Job) -> None:
         """Until somebody asks twice for the job as it is now: the first may have asked just before."""
@@ -321,14 +331,8 @@ class FakeVaults:
             created=START,
         )
         self._vaults[name] = vault
-        for policy_name in (DEFAULT_POLICY, ENHANCED_POLICY):
-            document = daily_document(
-                instant_days=2, daily_days=30, required_consistency=Consistency.CRASH, run_at="02:30"
-            )
-            kind = PolicyType.V1 if policy_name == DEFAULT_POLICY else PolicyType.V2
-            self._service.put_policy(
-                vault, Policy(uuid4(), vault.id, policy_name, kind, 2, 30, Consistency.CRASH, document)
-            )
+        for policy in default_policies(vault.id, uuid4):
+            self._service.put_policy(vault, policy)
         return vault
 
     def attach(self, name: str, resource_group: str, url: str, key_reference: str) -> tuple[Vault, TakenIn]:

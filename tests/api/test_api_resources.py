@@ -106,7 +106,7 @@ def test_required_consistency_is_kept(served: Served) -> None:
     assert answer.json()["properties"]["overwinter"]["requiredConsistency"] == "FileSystemConsistent"
     made = served.service.policy(served.service.vaults.get("v1"), "strict")
     assert made.required_consistency.value == "FileSystemConsistent"
-    assert made.daily_retention_days == 30
+    assert [rule.count for rule in made.content.rules] == [30]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,14 @@ def test_policies_that_cannot_be(served: Served, change: dict[str, object]) -> N
     answer = served.http.put(f"{VAULT}/backupPolicies/odd-one", json=policy(**change))
     assert answer.status_code == 400, answer.text
     assert served.http.get(f"{VAULT}/backupPolicies/odd-one").status_code == 404
+
+
+def test_backups_of_a_schedule_are_told_from_those_of_people(served: Served, backup: Job) -> None:
+    by_person = served.http.get(f"{VAULT}/backupJobs/{backup.id}").json()["properties"]
+    assert by_person["isUserTriggered"] is True
+    served.service.make_scheduled(backup)
+    by_schedule = served.http.get(f"{VAULT}/backupJobs/{backup.id}").json()["properties"]
+    assert by_schedule["isUserTriggered"] is False
 
 
 def test_item_has_what_az_needs(served: Served, backup: Job) -> None:

@@ -11,13 +11,25 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from overwinter.catalog import captures, items, jobs, merges, points, policies, settings, tracks, vaults
+from overwinter.catalog import (
+    captures,
+    items,
+    jobs,
+    merges,
+    points,
+    policies,
+    schedules,
+    settings,
+    tracks,
+    vaults,
+)
 from overwinter.catalog.captures import Capture
 from overwinter.catalog.database import Catalog
 from overwinter.catalog.merges import Merge
 from overwinter.catalog.points import MachineState
 from overwinter.catalog.tables import metadata
 from overwinter.catalog.tracks import Track
+from overwinter.model.default_policies import default_policies, new_policy, standard_content
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
@@ -25,6 +37,7 @@ from overwinter.model.errors import (
     NotFound,
 )
 from overwinter.model.job import Job, JobError, JobOperation, JobStatus, Task, TaskStatus
+from overwinter.model.long_term import RuleName
 from overwinter.model.point import (
     Consistency,
     DiskCapture,
@@ -33,7 +46,7 @@ from overwinter.model.point import (
     RestorePointCollection,
     Tier,
 )
-from overwinter.model.policy import DEFAULT_POLICY, default_policies
+from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -125,10 +138,42 @@ def test_policies_keep_their_id_when_changed(catalog: Catalog) -> None:
     with catalog.transaction() as tx:
         vaults.insert(tx, vault)
         first = policies.put(tx, default_policies(vault.id, uuid4)[0])
-        second = policies.put(tx, replace(first, id=uuid4(), instant_retention_days=5))
-        assert second == replace(first, instant_retention_days=5)
+        content = replace(first.content, instant_days=5)
+        second = policies.put(tx, new_policy(uuid4(), vault.id, first.name, content))
+        assert second == new_policy(first.id, vault.id, first.name, content)
         assert policies.get(tx, vault.id, DEFAULT_POLICY.upper()) == second
         assert policies.item_count(tx, first.id) == 0
+
+
+def test_a_policy_stays_readable_when_rules_get_stricter(catalog: Catalog) -> None:
+    item = protected(catalog)
+    content = replace(standard_content(), instant_days=77)
+    with catalog.transaction() as tx:
+        policies.put(tx, new_policy(uuid4(), item.vault_id, "old", content))
+        assert policies.get(tx, item.vault_id, "old").content == content
+
+
+def test_how_far_schedules_have_come(catalog: Catalog) -> None:
+    first, second = protected(catalog), protected(catalog)
+    with catalog.transaction() as tx:
+        schedules.set_done(tx, first.id, NOW)
+        schedules.set_done(tx, second.id, NOW)
+        schedules.set_done(tx, second.id, NOW + timedelta(days=1))
+        known = schedules.done_until(tx)
+        assert (known[first.id], known[second.id]) == (NOW, NOW + timedelta(days=1))
+        schedules.forget(tx, [first.id])
+        items.delete(tx, second.id)
+        assert not {first.id, second.id} & schedules.done_until(tx).keys()
+
+
+def test_the_expiry_of_a_point_comes_back(catalog: Catalog) -> None:
+    item = protected(catalog)
+    kept = RecoveryPoint(
+        uuid4().hex[:18], item.id, NOW, Consistency.CRASH, NOW, None, "m", scheduled=NOW, rule=RuleName.YEARLY
+    )
+    with catalog.transaction() as tx:
+        points.put_recovery_point(tx, kept)
+        assert points.recovery_points_of(tx, item.id) == [kept]
 
 
 def test_one_active_vault_per_machine(catalog: Catalog) -> None:

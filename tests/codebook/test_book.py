@@ -35,6 +35,8 @@ FROZEN = {
     "RequestEntityTooLarge": 2008,
     "NotImplemented": 2009,
     "AuthorizationFailed": 2010,
+    "BMSUserErrorInvalidPolicyInput": 2030,
+    "UserErrorPolicyInUse": 2031,
     "HypervisorUnavailable": 3001,
     "UserErrorVmNotInDesirableState": 3002,
     "OverlaySpaceLow": 3003,

@@ -64,8 +64,15 @@ def test_no_agent_in_a_running_guest(station: Station) -> None:
     assert job.status is JobStatus.FAILED
     assert [error.code for error in job.errors] == ["UserErrorGuestAgentStatusUnavailable"]
     assert guest.chain("vda") == before
+    item = station.protect(guest, station.agent_policy())
+    job = station.ended(station.service.backup(item, expires=None))
+    assert [error.code for error in job.errors] == ["UserErrorGuestAgentStatusUnavailable"]
+    assert guest.chain("vda") == before
     guest.resume_agent()
     assert station.backup(item).consistency is Consistency.FILE_SYSTEM
+    item = station.protect(guest, station.crash_consistent_policy())
+    point = station.backup(item)
+    assert (point.consistency, point.freeze_ms) == (Consistency.CRASH, None)
 
 
 def test_a_paused_guest_is_refused_and_untouched(station: Station) -> None:

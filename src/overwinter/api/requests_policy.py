@@ -1,50 +1,76 @@
-"""What clients ask for: the body of PUT policy, checked, and turned into a policy of the model."""
+"""What clients ask for: the body of PUT policy. Its form is checked here, its sense by the model."""
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, NaiveDatetime
+from pydantic import AfterValidator, AwareDatetime, Field, NaiveDatetime
 
 from overwinter.api.documents import ArmModel, JsonObject
-from overwinter.api.requests import Word
-from overwinter.model.errors import NotImplementedYet, RequestError
+from overwinter.model.calendar_words import Month, Weekday, WeekOfMonth
+from overwinter.model.errors import NotImplementedYet, PolicyInvalid, RequestError
+from overwinter.model.extension import WithoutAgent
+from overwinter.model.long_term import Unit
 from overwinter.model.point import Consistency
 from overwinter.model.policy import Policy, PolicyType
-
-#: Days that a daily standard policy may keep restore points on the host.
-MAX_INSTANT_DAYS = 5
+from overwinter.model.policy_document import MANAGEMENT_TYPE, ONLY_CRASH_CONSISTENT, SCHEDULE_TYPES
+from overwinter.model.policy_reading import read_policy as read_document
+from overwinter.model.schedule import Frequency
 
 Moment = AwareDatetime | NaiveDatetime
 
-
-class _PolicyType(Word):
-    V1 = "V1"
-    V2 = "V2"
+#: More than any count of a policy may be; the model says what each may.
+_ANY = 10**6
 
 
-class _Consistency(Word):
-    APPLICATION = Consistency.APPLICATION.value
-    FILE_SYSTEM = Consistency.FILE_SYSTEM.value
-    CRASH = Consistency.CRASH.value
+def _one_of(*words: str) -> AfterValidator:
+    """A fixed word that clients spell in any letter case."""
+    known = {word.casefold(): word for word in words}
+
+    def read(text: str) -> str:
+        if text.casefold() not in known:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return known[text.casefold()]
+
+    return AfterValidator(read)
 
 
-class _DurationType(Word):
-    DAYS = "Days"
-    WEEKS = "Weeks"
-    MONTHS = "Months"
-    YEARS = "Years"
+_PolicyType = Annotated[str, _one_of(*PolicyType)]
+_ManagementType = Annotated[str, _one_of(MANAGEMENT_TYPE)]
+_SnapshotConsistency = Annotated[str, _one_of(ONLY_CRASH_CONSISTENT)]
+_Consistency = Annotated[str, _one_of(*Consistency)]
+_WithoutAgent = Annotated[str, _one_of(*WithoutAgent)]
+_ScheduleType = Annotated[str, _one_of(*SCHEDULE_TYPES.values())]
+_Format = Annotated[str, _one_of("Daily", "Weekly")]
+_Frequency = Annotated[str, _one_of(*Frequency)]
+_Unit = Annotated[str, _one_of(*Unit)]
+_Weekday = Annotated[str, _one_of(*(day.title for day in Weekday))]
+_Week = Annotated[str, _one_of(*(week.title for week in WeekOfMonth))]
+_Month = Annotated[str, _one_of(*(month.title for month in Month))]
 
 
 class _RetentionDuration(ArmModel):
-    count: int = Field(ge=1, le=9999)
-    duration_type: _DurationType
+    count: int = Field(ge=1, le=_ANY)
+    duration_type: _Unit
 
 
-class _Schedule(ArmModel):
-    schedule_policy_type: str = "SimpleSchedulePolicy"
-    schedule_run_frequency: str
-    schedule_run_days: list[str] | None = None
-    schedule_run_times: list[Moment] = Field(min_length=1, max_length=1)
+class _RunTimes(ArmModel):
+    schedule_run_days: list[_Weekday] | None = None
+    schedule_run_times: list[Moment] | None = None
+
+
+class _HourlySchedule(ArmModel):
+    interval: int = Field(ge=1, le=_ANY)
+    schedule_window_start_time: Moment
+    schedule_window_duration: int = Field(ge=1, le=_ANY)
+
+
+class _Schedule(_RunTimes):
+    schedule_policy_type: _ScheduleType | None = None
+    schedule_run_frequency: _Frequency
     schedule_weekly_frequency: int | None = None
+    hourly_schedule: _HourlySchedule | None = None
+    daily_schedule: _RunTimes | None = None
+    weekly_schedule: _RunTimes | None = None
 
 
 class _DailyRetention(ArmModel):
@@ -52,19 +78,40 @@ class _DailyRetention(ArmModel):
     retention_duration: _RetentionDuration
 
 
-class _LongRetention(ArmModel):
-    # Days, weeks and months are kept as they were sent, until the scheduler reads them.
-    model_config = ConfigDict(extra="allow")
+class _WeeklyRetention(_DailyRetention):
+    days_of_the_week: list[_Weekday] | None = None
 
-    retention_duration: _RetentionDuration
+
+class _Day(ArmModel):
+    date: int = Field(default=0, ge=0, le=_ANY)
+    is_last: bool = False
+
+
+class _DaysOfMonth(ArmModel):
+    days_of_the_month: list[_Day] | None = None
+
+
+class _WeekdaysOfMonth(ArmModel):
+    days_of_the_week: list[_Weekday] | None = None
+    weeks_of_the_month: list[_Week] | None = None
+
+
+class _MonthlyRetention(_DailyRetention):
+    retention_schedule_format_type: _Format
+    retention_schedule_daily: _DaysOfMonth | None = None
+    retention_schedule_weekly: _WeekdaysOfMonth | None = None
+
+
+class _YearlyRetention(_MonthlyRetention):
+    months_of_year: list[_Month] | None = None
 
 
 class _Retention(ArmModel):
     retention_policy_type: str = "LongTermRetentionPolicy"
-    daily_schedule: _DailyRetention
-    weekly_schedule: _LongRetention | None = None
-    monthly_schedule: _LongRetention | None = None
-    yearly_schedule: _LongRetention | None = None
+    daily_schedule: _DailyRetention | None = None
+    weekly_schedule: _WeeklyRetention | None = None
+    monthly_schedule: _MonthlyRetention | None = None
+    yearly_schedule: _YearlyRetention | None = None
 
 
 class _ServiceGroupNames(ArmModel):
@@ -82,15 +129,25 @@ class _TieringPolicy(ArmModel):
     archive: _Tiering = Field(alias="ArchivedRP")
 
 
+class _Window(ArmModel):
+    start: str
+    end: str
+
+
 class _Extension(ArmModel):
-    required_consistency: _Consistency = _Consistency.CRASH
+    required_consistency: _Consistency | None = None
+    without_agent: _WithoutAgent | None = None
+    retries: int | None = Field(default=None, ge=0, le=_ANY)
+    bandwidth_limit: int | None = Field(default=None, ge=1, le=2**60)
+    backup_window: _Window | None = None
 
 
 class _PolicyProperties(ArmModel):
-    backup_management_type: str
-    policy_type: _PolicyType = _PolicyType.V1
+    backup_management_type: _ManagementType
+    policy_type: _PolicyType = PolicyType.V1
     time_zone: str = "UTC"
-    instant_days: int = Field(default=2, ge=1, le=MAX_INSTANT_DAYS, alias="instantRpRetentionRangeInDays")
+    instant_days: int | None = Field(default=None, ge=0, le=_ANY, alias="instantRpRetentionRangeInDays")
+    snapshot_consistency_type: _SnapshotConsistency | None = None
     group_names: _ServiceGroupNames | None = Field(default=None, alias="instantRPDetails")
     schedule_policy: _Schedule
     retention_policy: _Retention
@@ -98,61 +155,29 @@ class _PolicyProperties(ArmModel):
     overwinter: _Extension = _Extension()
 
 
-class _TypeOnly(ArmModel):
-    # Read first: the rest of the shape depends on the type.
-
-    policy_type: _PolicyType = _PolicyType.V1
-
-
-class _TypeRequest(ArmModel):
-    properties: _TypeOnly
-
-
-class PolicyRequest(ArmModel):
-    """Body of PUT policy: a standard policy (V1) with one backup a day."""
-
+class _PolicyRequest(ArmModel):
     properties: _PolicyProperties
 
 
 def read_policy(document: JsonObject, *, policy_id: UUID, vault_id: UUID, name: str) -> Policy:
     """The policy that a document describes.
 
-    Raises RequestError when it contradicts itself, NotImplementedYet for kinds this version lacks.
+    Raises PolicyInvalid when it cannot be, NotImplementedYet for what this version lacks.
     """
-    if _TypeRequest.read(document).properties.policy_type is _PolicyType.V2:
-        raise NotImplementedYet(
-            "Enhanced policies (policyType V2) cannot be written in this version: use V1."
-        )
-    asked = PolicyRequest.read(document).properties
-    if asked.backup_management_type.casefold() != "azureiaasvm":
-        raise RequestError("The policy's backupManagementType must be AzureIaasVM.")
-    if asked.schedule_policy.schedule_run_frequency.casefold() != "daily":
-        raise NotImplementedYet(
-            "This version knows daily schedules only: scheduleRunFrequency must be Daily."
-        )
-    daily = asked.retention_policy.daily_schedule.retention_duration
-    if daily.duration_type is not _DurationType.DAYS:
-        raise RequestError("The retention of dailySchedule is counted in Days.")
-    if (
-        asked.tiering_policy is not None
-        and asked.tiering_policy.archive.tiering_mode.casefold() != "donottier"
-    ):
+    try:
+        asked = _PolicyRequest.read(document).properties
+    except RequestError as error:
+        raise PolicyInvalid(error.message) from None
+    tiering = asked.tiering_policy
+    if tiering is not None and tiering.archive.tiering_mode.casefold() != "donottier":
         raise NotImplementedYet("This version has no archive tier: the tieringMode must be DoNotTier.")
-    return Policy(
-        id=policy_id,
-        vault_id=vault_id,
-        name=name,
-        type=PolicyType.V1,
-        instant_retention_days=asked.instant_days,
-        daily_retention_days=daily.count,
-        required_consistency=_reachable(Consistency(asked.overwinter.required_consistency.value)),
-        document=asked.model_dump(mode="json", by_alias=True, exclude_none=True),
-    )
-
-
-def _reachable(consistency: Consistency) -> Consistency:
-    if consistency is Consistency.APPLICATION:
+    if asked.overwinter.required_consistency == Consistency.APPLICATION:
         raise NotImplementedYet(
             "Application-consistent points are not possible in this version: no backup would do."
         )
-    return consistency
+    canonical = asked.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # Clients take the kind of schedule from this word, so it is there also where it was not sent.
+    canonical["schedulePolicy"].setdefault(
+        "schedulePolicyType", SCHEDULE_TYPES[PolicyType(asked.policy_type)]
+    )
+    return read_document(canonical, policy_id=policy_id, vault_id=vault_id, name=name)

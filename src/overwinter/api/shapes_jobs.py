@@ -31,6 +31,7 @@ def job_shape(
         "activityId": str(job.id),
         "actionsInfo": [_CANCELLABLE] if job.status is JobStatus.IN_PROGRESS else [],
         "virtualMachineVersion": "Compute",
+        "isUserTriggered": not job.is_scheduled,
         "containerName": container_name(DEFAULT_RESOURCE_GROUP, job.vm_name),
         "errorDetails": [error_detail(problem) for problem in job.errors],
         "extendedInfo": {

@@ -41,7 +41,11 @@ def point_shape(
         "isPrivateAccessEnabledOnAnyDisk": False,
         "recoveryPointTierDetails": [{"type": tier, "status": "Valid"} for tier in _TIERS[point.tier]],
         "recoveryPointMoveReadinessInfo": {},
-        "recoveryPointProperties": {"expiryTime": stamp_or_none(point.expires), "isSoftDeleted": False},
+        "recoveryPointProperties": {
+            "expiryTime": stamp_or_none(point.expires),
+            "ruleName": point.rule,
+            "isSoftDeleted": False,
+        },
         "keyAndSecret": None,
         "overwinter": {
             "tier": point.tier.value,

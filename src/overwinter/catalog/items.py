@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from overwinter.catalog.database import Transaction
-from overwinter.catalog.tables import protected_items, recovery_points, tracks
+from overwinter.catalog.tables import protected_items, recovery_points, schedules, tracks
 from overwinter.model.errors import NotFound
 from overwinter.model.protection import ProtectedItem, ProtectionState
 
@@ -76,4 +76,5 @@ def delete(tx: Transaction, item_id: UUID) -> None:
     """Remove an item with its recovery points and tracks."""
     tx.execute(recovery_points.delete().where(recovery_points.c.item_id == item_id))
     tx.execute(tracks.delete().where(tracks.c.item_id == item_id))
+    tx.execute(schedules.delete().where(schedules.c.item_id == item_id))
     tx.execute(protected_items.delete().where(protected_items.c.id == item_id))

@@ -15,6 +15,7 @@ from overwinter.catalog.tables import (
     restore_points,
 )
 from overwinter.model.errors import NotFound
+from overwinter.model.long_term import RuleName
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 
 
@@ -98,7 +99,11 @@ def delete_restore_point(tx: Transaction, point_id: UUID) -> None:
 
 
 def _recovery_point(row: sa.RowMapping) -> RecoveryPoint:
-    changed = {"consistency": Consistency(row["consistency"]), "warnings": tuple(row["warnings"])}
+    changed = {
+        "consistency": Consistency(row["consistency"]),
+        "warnings": tuple(row["warnings"]),
+        "rule": None if row["rule"] is None else RuleName(row["rule"]),
+    }
     return RecoveryPoint(**{**row, **changed})
 
 

@@ -7,24 +7,18 @@ import sqlalchemy as sa
 from overwinter.catalog.database import Transaction
 from overwinter.catalog.tables import policies, protected_items
 from overwinter.model.errors import NotFound
-from overwinter.model.point import Consistency
-from overwinter.model.policy import Policy, PolicyType
+from overwinter.model.policy import Policy
+from overwinter.model.policy_reading import content_of
 
 
 def _value(row: sa.RowMapping) -> Policy:
-    return Policy(
-        **{
-            **row,
-            "type": PolicyType(row["type"]),
-            "required_consistency": Consistency(row["required_consistency"]),
-        }
-    )
+    return Policy(**row, content=content_of(row["document"]))
 
 
 def put(tx: Transaction, policy: Policy) -> Policy:
     """Add a policy, or give the policy of that name in that vault a new content; its id stays."""
     found = find(tx, policy.vault_id, policy.name)
-    values = dict(vars(policy))
+    values = {name: getattr(policy, name) for name in ("id", "vault_id", "name", "document")}
     if found is None:
         tx.execute(policies.insert().values(**values))
     else:

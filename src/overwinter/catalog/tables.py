@@ -77,10 +77,6 @@ policies = sa.Table(
     _id(),
     _reference("vault_id", "vaults.id"),
     sa.Column("name", sa.String(150), nullable=False),
-    sa.Column("type", sa.String(8), nullable=False),
-    sa.Column("instant_retention_days", sa.Integer, nullable=False),
-    sa.Column("daily_retention_days", sa.Integer, nullable=False),
-    sa.Column("required_consistency", sa.String(30), nullable=False),
     sa.Column("document", sa.JSON, nullable=False),
 )
 sa.Index("uq_policies_name", policies.c.vault_id, sa.func.lower(policies.c.name), unique=True)
@@ -146,6 +142,16 @@ recovery_points = sa.Table(
     sa.Column("incremental", sa.Boolean, nullable=False),
     sa.Column("freeze_ms", sa.Integer),
     sa.Column("warnings", sa.JSON, nullable=False),
+    sa.Column("scheduled", UtcDateTime),
+    sa.Column("rule", sa.String(20)),
+)
+
+#: Per protected item: the last moment of its policy's schedule that is dealt with.
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("item_id", sa.Uuid, sa.ForeignKey("protected_items.id"), primary_key=True),
+    sa.Column("done_until", UtcDateTime, nullable=False),
 )
 
 #: A snapshot that is about to be taken or was just taken: written before the freeze, gone with the point.

@@ -1,13 +1,15 @@
 """What the commands ask of the service: a thin typed client that speaks ARM and answers in views."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
 from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
+from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.vault_work import VaultWork
-from overwinter.cli.views import ItemView, JobView, MachineView, PointView, PolicyView, VaultView
+from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 
@@ -76,6 +78,10 @@ class Client:
         answer = self._connection.put(f"{vault.address}/backupPolicies/{name}", {"properties": properties})
         return read_view(PolicyView.read, answer.json())
 
+    def delete_policy(self, policy: PolicyView) -> None:
+        """Remove a policy that no VM has."""
+        self._connection.delete(policy.address)
+
     # --- protection
 
     def items(self, vault: VaultView) -> list[ItemView]:
@@ -141,9 +147,11 @@ class Client:
 
     # --- backup and restore
 
-    def backup(self, item: ItemView) -> JobView:
-        """Start a backup."""
+    def backup(self, item: ItemView, retain_until: datetime | None = None) -> JobView:
+        """Start a backup; its point is kept until a day in UTC."""
         body: Arm = {"properties": {"objectType": "IaasVMBackupRequest"}}
+        if retain_until is not None:
+            body["properties"]["recoveryPointExpiryTimeInUTC"] = f"{retain_until:%Y-%m-%dT00:00:00Z}"
         answer = self._connection.post(f"{item.address}/backup", body)
         return started(self._connection, vault_address(item.address), answer)
 

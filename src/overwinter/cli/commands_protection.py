@@ -1,5 +1,6 @@
 """``overwinter protect``, ``backup``, ``points``, ``restore``, ``unprotect``: the main work."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,10 @@ def protect(
 
 def backup(
     vm: Vm,
+    retain_until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Keep the point until that day (UTC); 30 days without."),
+    ] = None,
     vault: VaultOption = None,
     wait: Wait = False,
     directory: Directory = DEFAULT_DIRECTORY,
@@ -48,7 +53,7 @@ def backup(
     """Back up a VM now."""
     output = Output(as_json=as_json)
     with session(directory, output) as client:
-        finish(client, client.backup(client.item(vm, vault)), output, wait=wait)
+        finish(client, client.backup(client.item(vm, vault), retain_until), output, wait=wait)
 
 
 def points(
@@ -67,10 +72,11 @@ def points(
             "incremental" if point.incremental else "full",
             size(point.bytes_read),
             size(point.bytes_stored),
+            _kept(point),
         )
         for point in found
     ]
-    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED")
+    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED", "KEPT UNTIL")
     output.show(found, table(*headings, rows=rows, whole="POINT"))
 
 
@@ -133,6 +139,14 @@ def unprotect(
     with session(directory, output) as client:
         job = client.unprotect(client.item(vm, vault), delete_data=delete_data)
         finish(client, job, output, wait=wait)
+
+
+def _kept(point: PointView) -> str | None:
+    """The day on which a point expires, and the rule of its policy that says so."""
+    if point.expires is None:
+        return None
+    day = f"{point.expires.astimezone():%Y-%m-%d}"
+    return day if point.rule is None else f"{day} ({point.rule})"
 
 
 def _choose(found: list[PointView], name: str, vm: str) -> PointView:

@@ -68,7 +68,7 @@ def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None])
 
     # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
     os.umask(0o077)
-    with open_service(settings) as service:
+    with open_service(settings) as service, service.on_its_own():
         serve_api(service, settings.directory, host=host, port=port, now=datetime.now(UTC), ready=ready)
         end_process()
 

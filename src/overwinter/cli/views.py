@@ -1,6 +1,7 @@
 """What the service's answers mean, in the words of the model. These are also the shapes of ``--json``.
 
-Sizes are bytes, times ISO 8601 in UTC. ``address`` is where the service keeps a resource; it is not shown.
+Sizes are bytes, times ISO 8601 in UTC. ``address`` is where the service keeps a resource; it is not
+shown.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -9,11 +10,15 @@ from typing import Any, Self
 
 Arm = dict[str, Any]
 
+#: What views have for the commands' own use.
+_NOT_SHOWN = ("address", "content")
+
 
 def to_json(value: object) -> object:
     """A view, or views in lists and objects, as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in fields(value) if f.name != "address"}
+        shown = [f.name for f in fields(value) if f.name not in _NOT_SHOWN]
+        return {name: to_json(getattr(value, name)) for name in shown}
     if isinstance(value, (list, tuple)):
         return [to_json(part) for part in value]
     if isinstance(value, dict):
@@ -157,35 +162,6 @@ class AttachedView:
 
 
 @dataclass(frozen=True)
-class PolicyView:
-    """A policy; ``protected_items`` counts the items bound to it."""
-
-    address: str
-    name: str
-    vault: str
-    type: str
-    instant_retention_days: int
-    daily_retention_days: int
-    required_consistency: str
-    protected_items: int
-
-    @classmethod
-    def read(cls, arm: Arm) -> Self:
-        """From a backup policy."""
-        asked = arm["properties"]
-        return cls(
-            address=arm["id"],
-            name=arm["name"],
-            vault=arm["id"].split("/")[8],
-            type=asked["policyType"],
-            instant_retention_days=asked["instantRpRetentionRangeInDays"],
-            daily_retention_days=asked["overwinter"]["dailyRetentionDays"],
-            required_consistency=asked["overwinter"]["requiredConsistency"],
-            protected_items=asked["protectedItemsCount"],
-        )
-
-
-@dataclass(frozen=True)
 class ItemView:
     """A protected item: a VM in a vault."""
 
@@ -225,6 +201,7 @@ class PointView:
     consistency: str
     tier: str
     expires: datetime | None
+    rule: str | None
     incremental: bool
     bytes_read: int
     bytes_stored: int
@@ -245,6 +222,7 @@ class PointView:
             consistency=known["recoveryPointType"],
             tier=own["tier"],
             expires=moment(known["recoveryPointProperties"]["expiryTime"]),
+            rule=known["recoveryPointProperties"]["ruleName"],
             incremental=own["incremental"],
             bytes_read=own["bytesRead"],
             bytes_stored=own["bytesStored"],

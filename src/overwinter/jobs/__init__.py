@@ -8,6 +8,8 @@ Which file answers which question:
   and ``transferred``, what was done), ``prune``: the parts of a backup
 - ``restore`` (with ``restored_disk``): a recovery point becomes disks or a VM again
 - ``protection``: a VM enters and leaves protection
+- ``schedule``: backups start when policies say so; ``policy_admin``: what a caller may ask of policies;
+  ``expiry``: until when their points are kept; ``throttle``: a policy's limit on transfers
 - ``vault_admin``: what a caller may ask of whole vaults; ``vault_work``: the jobs on them; ``reports``: what
   they found; ``vault_points``: the catalog follows what a vault holds
 - ``reconcile``: what a crash left behind is put right at start

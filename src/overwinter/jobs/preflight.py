@@ -15,6 +15,7 @@ from overwinter.model.errors import (
     RestorePointLimitReached,
     VmNotInDesirableState,
 )
+from overwinter.model.extension import WithoutAgent
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
 from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
@@ -91,6 +92,8 @@ def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy)
 
 def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> Prepared:
     strict = not Consistency.CRASH.satisfies(policy.required_consistency)
+    if policy.content.crash_consistent_only:
+        return Prepared(freeze=False)
     if not machine.is_active:
         if strict:
             raise VmNotInDesirableState(
@@ -105,6 +108,11 @@ def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> P
             raise GuestAgentUnavailable(
                 f"The guest agent of {machine.name} does not answer, and policy {policy.name} requires "
                 f"{policy.required_consistency} points: {error.message}"
+            ) from error
+        if policy.content.extension.without_agent is WithoutAgent.FAIL:
+            raise GuestAgentUnavailable(
+                f"The guest agent of {machine.name} does not answer, and policy {policy.name} makes no point "
+                f"without it: {error.message}"
             ) from error
         return Prepared(freeze=False, warnings=(JobError(error.code, error.message),))
     return Prepared(freeze=True)

@@ -5,19 +5,22 @@ error of the model's tree. The API translates; it adds no rule of its own.
 """
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from overwinter.catalog import items, points, policies, vaults
+from overwinter.catalog import items, points, policies, schedules, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
-from overwinter.jobs import restore, retry
+from overwinter.jobs import expiry, policy_admin, restore, retry
 from overwinter.jobs.engine import JobEngine
+from overwinter.jobs.expiry import EXPIRES
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.schedule import Scheduler
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model import names
 from overwinter.model.errors import (
@@ -40,7 +43,7 @@ from overwinter.model.job import (
     Task,
 )
 from overwinter.model.point import PointDisk, RecoveryPoint
-from overwinter.model.policy import DEFAULT_POLICY, ENHANCED_POLICY, Policy
+from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem, ProtectionState, Vault
 from overwinter.model.vm import VirtualMachine
 
@@ -51,7 +54,10 @@ _TASKS: dict[JobOperation, tuple[str, ...]] = {
 
 
 class Service:
-    """The face of the jobs room; ``vaults`` is its part for whole vaults. Safe to call from many threads."""
+    """The face of the jobs room; ``vaults`` is its part for whole vaults. Safe to call from many threads.
+
+    ``scheduler`` starts what policies ask for, while somebody lets it run.
+    """
 
     def __init__(self, runtime: Runtime, engine: JobEngine, subscription_id: str) -> None:
         self._runtime = runtime
@@ -59,6 +65,11 @@ class Service:
         self.vaults = VaultAdmin(runtime, engine)
         self.subscription_id = UUID(subscription_id)
         self.location = names.LOCATION
+        self.scheduler = Scheduler(runtime, self._new_job, engine.enqueue)
+
+    def on_its_own(self) -> AbstractContextManager[None]:
+        """Within the block the service also does what nobody asks for: what policies have planned."""
+        return self.scheduler.running()
 
     # --- machines -----------------------------------------------------------------------------------------
 
@@ -107,16 +118,11 @@ class Service:
 
     def put_policy(self, vault: Vault, policy: Policy) -> Policy:
         """Make a policy, or change the one of that name."""
-        with self._runtime.catalog.transaction() as tx:
-            return policies.put(tx, replace(policy, vault_id=vault.id))
+        return policy_admin.put(self._runtime, vault, policy)
 
     def delete_policy(self, vault: Vault, name: str) -> None:
-        """Remove a policy no item uses. Raises RequestError, NotFound."""
-        with self._runtime.catalog.transaction() as tx:
-            policy = policies.get(tx, vault.id, name)
-            if policy.name in (DEFAULT_POLICY, ENHANCED_POLICY) or policies.item_count(tx, policy.id):
-                raise RequestError(f"Policy {policy.name} is in use or belongs to every vault.")
-            policies.delete(tx, policy.id)
+        """Remove a policy no item uses. Raises PolicyInUse, NotFound."""
+        policy_admin.delete(self._runtime, vault, name)
 
     def policy_item_count(self, policy: Policy) -> int:
         """How many items are bound to a policy."""
@@ -171,8 +177,12 @@ class Service:
             if state is ProtectionState.STOPPED:
                 has_points = mine.last_recovery_point is not None
                 state = ProtectionState.PROTECTED if has_points else ProtectionState.PENDING
+            begins = mine not in existing or not mine.is_active or mine.policy_id != policy.id
             mine = replace(mine, policy_id=policy.id, state=state)
             items.put(tx, mine)
+            if begins:
+                schedules.set_done(tx, mine.id, self._runtime.clock())
+            expiry.apply(tx, mine.id, policy.content)
             job = self._new_job(mine, JobOperation.CONFIGURE_BACKUP, {"policy": policy.name})
             job_table.insert(tx, job)
         self._engine.enqueue(job)
@@ -199,7 +209,7 @@ class Service:
                 f"overwinter protect {item.vm_name} --vault VAULT"
             )
         inventory.machine(self._runtime.hypervisor, item.vm_uuid)
-        wanted: dict[str, object] = {"expires": expires and expires.isoformat(), retry.RETRIES: retries}
+        wanted: dict[str, object] = {EXPIRES: expires and expires.isoformat(), retry.RETRIES: retries}
         return self._start(item, JobOperation.BACKUP, wanted)
 
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:

@@ -23,7 +23,7 @@ from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
-from overwinter.jobs import faults, window
+from overwinter.jobs import expiry, faults, window
 from overwinter.jobs.preflight import Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
@@ -144,16 +144,19 @@ def _record(
     """One transaction makes the point exist. A point below the policy's level is not offered for restore."""
     warnings = prepared.warnings + result.warnings
     acceptable = result.consistency.satisfies(policy.required_consistency)
+    with runtime.catalog.transaction() as tx:
+        job = job_table.get(tx, job_id)
     recovery_point = RecoveryPoint(
         id=names.recovery_point_id(capture.created),
         item_id=item.id,
         created=capture.created,
         consistency=result.consistency,
-        expires=None,
+        expires=expiry.asked_expiry(job, capture.created),
         restore_point=capture.id,
         manifest=None,
         freeze_ms=result.freeze_ms,
         warnings=tuple(warning.message for warning in warnings),
+        scheduled=expiry.scheduled_for(job),
     )
     with runtime.catalog.transaction() as tx:
         collection = points.ensure_collection(
@@ -183,6 +186,7 @@ def _record(
         }
         if acceptable:
             points.put_recovery_point(tx, recovery_point)
+            expiry.apply(tx, item.id, policy.content)
             items.record_backup(
                 tx, item.id, started=capture.created, status="InProgress", point=capture.created
             )

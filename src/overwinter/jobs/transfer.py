@@ -10,12 +10,12 @@ A crash before 2 is a transfer that runs again and finds its chunks stored alrea
 finds the manifest and only does 3, from what the manifest says and not from what the disk is like by then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from overwinter.catalog import items, points, tracks, vaults
+from overwinter.catalog import items, points, policies, tracks, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.points import MachineState
 from overwinter.catalog.tracks import Track
@@ -27,6 +27,7 @@ from overwinter.jobs.increment import Increment, decide
 from overwinter.jobs.progress import TaskReporter, task
 from overwinter.jobs.restored_disk import restored_disk
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.throttle import Throttle
 from overwinter.jobs.transferred import Transferred
 from overwinter.model.errors import ChainUnexpected, NotFound, VaultDataCorrupt
 from overwinter.model.extent import Extent
@@ -36,13 +37,16 @@ from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import ImageLayer
 from overwinter.vault import DiskMap, Manifest, ManifestDisk, Session, VaultStore, bytes_to_read
 
+ReadDisk = Callable[[int, memoryview], None]
+
 
 @dataclass(frozen=True)
 class _Source:
-    """One open frozen disk, the identities of its layers, and the decision how to read it."""
+    """One open frozen disk, how to read it, the identities of its layers, and the decision what to read."""
 
     capture: DiskCapture
     disk: FrozenDisk
+    read: ReadDisk
     layers: tuple[LayerIdentity, ...]
     increment: Increment
     parent: DiskMap | None
@@ -57,16 +61,21 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         point = points.find_restore_point(tx, restore_point_id)
         if item is None or point is None:
             raise NotFound(f"The restore point of {job.vm_name} is gone, so it cannot be transferred.")
+        policy = policies.get_by_id(tx, item.policy_id)
         state = points.machine_state(tx, point.id)
         known = tracks.of_item(tx, item.id)
     store = runtime.vaults.open(vault)
     manifest = _committed(store, point.id)
+    limit = policy.content.extension.bandwidth_limit
+    throttle = None if limit is None else Throttle(limit, TaskReporter(runtime, job_id, TRANSFER_DATA).check)
     warnings: tuple[JobError, ...] = ()
     with ExitStack() as stack:
         sources: list[_Source] = []
         if manifest is None:
             for capture in point.disks:
-                sources.append(stack.enter_context(_opened(capture, known.get(capture.target), store)))
+                sources.append(
+                    stack.enter_context(_opened(capture, known.get(capture.target), store, throttle))
+                )
         total = sum(_bytes_to_read(source, store.chunk_size) for source in sources)
         with task(runtime, job_id, TRANSFER_DATA, total=total) as reporter:
             if manifest is None:
@@ -85,7 +94,9 @@ def _committed(store: VaultStore, point_id: UUID) -> Manifest | None:
 
 
 @contextmanager
-def _opened(capture: DiskCapture, track: Track | None, store: VaultStore) -> Iterator[_Source]:
+def _opened(
+    capture: DiskCapture, track: Track | None, store: VaultStore, throttle: Throttle | None
+) -> Iterator[_Source]:
     layers = tuple(identify(path) for path in capture.chain)
     increment = decide(track, size=capture.size, chunk_size=store.chunk_size, chain=layers)
     parent = None
@@ -98,7 +109,18 @@ def _opened(capture: DiskCapture, track: Track | None, store: VaultStore) -> Ite
                 f"Disk {capture.target} had {capture.size} bytes when the snapshot was taken and its image "
                 f"{capture.chain[0]} has {disk.size} now. Back up again."
             )
-        yield _Source(capture, disk, layers, increment, parent)
+        yield _Source(capture, disk, _reader(disk, throttle), layers, increment, parent)
+
+
+def _reader(disk: FrozenDisk, throttle: Throttle | None) -> ReadDisk:
+    if throttle is None:
+        return disk.read_into
+
+    def read(offset: int, buffer: memoryview) -> None:
+        throttle.wait(len(buffer))
+        disk.read_into(offset, buffer)
+
+    return read
 
 
 def _extents(source: _Source) -> Iterator[Extent]:
@@ -160,7 +182,7 @@ def _store_disk(session: Session, source: _Source) -> tuple[DiskMap, bool, list[
         return _store_full(session, source), True, []
     try:
         disk_map = session.store_disk(
-            target=target, size=disk.size, extents=_extents(source), read=disk.read_into, parent=parent
+            target=target, size=disk.size, extents=_extents(source), read=source.read, parent=parent
         )
         return disk_map, False, []
     except VaultDataCorrupt as error:
@@ -174,7 +196,7 @@ def _store_full(session: Session, source: _Source) -> DiskMap:
         target=source.capture.target,
         size=disk.size,
         extents=disk.extents(None),
-        read=disk.read_into,
+        read=source.read,
         parent=None,
     )
 

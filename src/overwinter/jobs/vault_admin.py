@@ -15,6 +15,7 @@ from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.vault_points import TakenIn, take_in
 from overwinter.model import names
+from overwinter.model.default_policies import default_policies
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
@@ -24,7 +25,6 @@ from overwinter.model.errors import (
     VaultNotEmpty,
 )
 from overwinter.model.job import Job, JobOperation, JobStatus, Task
-from overwinter.model.policy import default_policies
 from overwinter.model.protection import KeyKind, Vault
 from overwinter.vault import KeySource, VaultStats, create_vault, free_bytes, key_at, vault_at
 

@@ -117,6 +117,18 @@ class NotCancellable(RequestError):
     http_status = 409
 
 
+class PolicyInvalid(RequestError):
+    """A policy contradicts itself or the rules; the message says what to write instead."""
+
+    code = "BMSUserErrorInvalidPolicyInput"
+
+
+class PolicyInUse(RequestError):
+    """A policy cannot be removed: items are bound to it, or it belongs to every vault."""
+
+    code = "UserErrorPolicyInUse"
+
+
 class VaultNotEmpty(RequestError):
     """A vault still holds items."""
 

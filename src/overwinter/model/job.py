@@ -15,6 +15,10 @@ COPY_POINTS = "Copy recovery points"
 FREE_SPACE = "Free space in vault"
 
 
+#: Key of a backup's parameters: the moment for which its policy's schedule asked.
+SCHEDULED = "scheduled"
+
+
 class JobOperation(StrEnum):
     """What a job does, in the words of the ARM API; the last four, on a whole vault, are ours."""
 
@@ -120,6 +124,11 @@ class Job:
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
     begun: bool = False
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a schedule asked for the job, not a person."""
+        return SCHEDULED in self.parameters
 
     def remaining(self, now: datetime) -> timedelta | None:
         """How long the task that moves bytes now will take, at its mean speed so far; null when none does."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from overwinter.model.long_term import RuleName
 from overwinter.model.vm import DiskFormat, ImageLayer, original_index
 
 
@@ -90,7 +91,9 @@ class RecoveryPoint:
 
     ``id`` is the decimal name the API shows. ``manifest`` names the vault's manifest once the data is there;
     ``restore_point`` the snapshot-tier point as long as it exists. ``bytes_read`` and ``bytes_stored`` tell
-    what the transfer cost; ``incremental`` is false when at least one disk was read in full.
+    what the transfer cost; ``incremental`` is false when at least one disk was read in full. ``scheduled`` is
+    the moment for which the backup was due, null when somebody asked for it; ``rule`` is what of the policy
+    decides ``expires``, null where a request did. Without ``expires`` the point stays.
     """
 
     id: str
@@ -105,6 +108,8 @@ class RecoveryPoint:
     incremental: bool = False
     freeze_ms: int | None = None
     warnings: tuple[str, ...] = field(default=())
+    scheduled: datetime | None = None
+    rule: RuleName | None = None
 
     @property
     def tier(self) -> Tier:

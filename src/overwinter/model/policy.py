@@ -1,11 +1,15 @@
 """Policies: when a VM is backed up and how long its points are kept."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from overwinter.model.extension import Extension
+from overwinter.model.long_term import Rule
 from overwinter.model.point import Consistency
+from overwinter.model.schedule import Schedule
+from overwinter.model.timezone import time_zone
 
 DEFAULT_POLICY = "DefaultPolicy"
 ENHANCED_POLICY = "EnhancedPolicy"
@@ -22,70 +26,52 @@ class PolicyType(StrEnum):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """One policy of a vault.
+class PolicyContent:
+    """What a policy says.
 
-    ``document`` is the whole ARM ``properties`` object as accepted (schedule and long-term retention are
-    kept there until the scheduler reads them); the fields beside it are the ones in force today:
-    ``instant_retention_days`` for the snapshot tier, ``daily_retention_days`` for the vault tier, and
-    ``required_consistency``, our extension: a backup that reaches less fails instead of being labelled
-    lower.
+    ``time_zone`` is the name as it was sent; all times of ``schedule`` are local to it. Restore points stay
+    on the host for ``instant_days``; ``rules`` say how long recovery points stay in the vault. Under
+    ``crash_consistent_only`` no guest is frozen. ``group_prefix`` and ``group_suffix`` name the resource
+    group of restore points (ARM's instantRPDetails).
     """
+
+    type: PolicyType
+    time_zone: str
+    schedule: Schedule
+    instant_days: int
+    rules: tuple[Rule, ...]
+    crash_consistent_only: bool = False
+    group_prefix: str | None = None
+    group_suffix: str | None = None
+    extension: Extension = field(default_factory=Extension)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the schedule. Raises PolicyInvalid for an unknown name."""
+        return time_zone(self.time_zone)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A named policy of a vault: what it says, and the ARM ``properties`` in which somebody said it."""
 
     id: UUID
     vault_id: UUID
     name: str
-    type: PolicyType
-    instant_retention_days: int
-    daily_retention_days: int
-    required_consistency: Consistency
+    content: PolicyContent
     document: dict[str, object]
 
+    @property
+    def type(self) -> PolicyType:
+        """Standard or enhanced."""
+        return self.content.type
 
-def daily_document(
-    *, instant_days: int, daily_days: int, required_consistency: Consistency, run_at: str = "02:30"
-) -> dict[str, object]:
-    """ARM ``properties`` of a standard policy: one backup a day at ``run_at`` (HH:MM, UTC).
+    @property
+    def instant_retention_days(self) -> int:
+        """Days that restore points stay on the host."""
+        return self.content.instant_days
 
-    Only the time of day of the schedule counts; the date in front of it is ARM's way of writing a time.
-    """
-    times = [f"2026-01-01T{run_at}:00Z"]
-    return {
-        "backupManagementType": "AzureIaasVM",
-        "policyType": PolicyType.V1.value,
-        "timeZone": "UTC",
-        "instantRpRetentionRangeInDays": instant_days,
-        "schedulePolicy": {
-            "schedulePolicyType": "SimpleSchedulePolicy",
-            "scheduleRunFrequency": "Daily",
-            "scheduleRunTimes": times,
-        },
-        "retentionPolicy": {
-            "retentionPolicyType": "LongTermRetentionPolicy",
-            "dailySchedule": {
-                "retentionTimes": times,
-                "retentionDuration": {"count": daily_days, "durationType": "Days"},
-            },
-        },
-        "overwinter": {"requiredConsistency": required_consistency.value},
-    }
-
-
-def default_policies(vault_id: UUID, new_id: Callable[[], UUID]) -> tuple[Policy, Policy]:
-    """The two policies every vault is born with (reference articles: 30 days; instant 2 and 7 days)."""
-    standard = daily_document(instant_days=2, daily_days=30, required_consistency=Consistency.CRASH)
-    enhanced = daily_document(instant_days=7, daily_days=30, required_consistency=Consistency.CRASH)
-    enhanced["policyType"] = PolicyType.V2.value
-    enhanced["schedulePolicy"] = {
-        "schedulePolicyType": "SimpleSchedulePolicyV2",
-        "scheduleRunFrequency": "Hourly",
-        "hourlySchedule": {
-            "interval": 4,
-            "scheduleWindowStartTime": "2026-01-01T08:00:00Z",
-            "scheduleWindowDuration": 24,
-        },
-    }
-    return (
-        Policy(new_id(), vault_id, DEFAULT_POLICY, PolicyType.V1, 2, 30, Consistency.CRASH, standard),
-        Policy(new_id(), vault_id, ENHANCED_POLICY, PolicyType.V2, 7, 30, Consistency.CRASH, enhanced),
-    )
+    @property
+    def required_consistency(self) -> Consistency:
+        """The least a backup must reach."""
+        return self.content.extension.required_consistency
