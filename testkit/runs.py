@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -113,6 +114,8 @@ def _remove(run_id: str, connection: libvirt.virConnect) -> None:
     for domain in connection.listAllDomains():
         if domain.name().startswith(run.domain_name("")):
             remove_domain(domain)
+    # Files under a lock are immutable, and a killed service cannot have unlocked them.
+    subprocess.run(["chattr", "-R", "-f", "-i", str(run.directory)], check=False, capture_output=True)
     shutil.rmtree(run.directory, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ from overwinter.jobs.start import open_service
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
 from overwinter.model.policy import DEFAULT_POLICY, Policy, PolicyType
+from overwinter.model.profile import OVERWINTER, SupportProfile
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.settings import Settings
 from testkit.disks import convert, first_difference
@@ -93,7 +94,10 @@ def _format(path: Path) -> str:
 
 @contextmanager
 def open_station(
-    ground: Ground, database: str | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ground: Ground,
+    database: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    profile: SupportProfile = OVERWINTER,
 ) -> Iterator[Station]:
     """A fresh service with one vault."""
     name = uuid4().hex[:8]
@@ -101,6 +105,12 @@ def open_station(
     directory.mkdir(mode=0o755)
     images = directory / "images"
     images.mkdir(mode=0o755)
-    settings = Settings(directory=directory / "state", images=images, database=database, host=f"host-{name}")
+    settings = Settings(
+        directory=directory / "state",
+        images=images,
+        database=database,
+        host=f"host-{name}",
+        profile=profile,
+    )
     with open_service(settings, clock) as service:
         yield Station(ground, service, service.vaults.create("vault1", "default"), directory)

@@ -124,6 +124,7 @@ class VaultView:
     key_kind: str
     key: str
     created: datetime
+    stack: str
 
     @classmethod
     def read(cls, arm: Arm) -> Self:
@@ -137,6 +138,7 @@ class VaultView:
             key_kind=own["keyKind"],
             key=own["keyReference"],
             created=sure_moment(own["created"]),
+            stack=arm["properties"]["backupStorageVersion"],
         )
 
 
@@ -267,11 +269,15 @@ class TaskView:
 
 @dataclass(frozen=True)
 class ProblemView:
-    """An error or warning of a job, with what to do about it."""
+    """An error or warning of a job, with what to do about it.
+
+    ``causes``, in order, are what the edition of the service's support profile looked for; ours has none.
+    """
 
     code: str
     message: str
     recommendations: tuple[str, ...]
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -317,7 +323,12 @@ class JobView:
             ended=moment(known.get("endTime")),
             tasks=tuple(_task(task) for task in known["extendedInfo"]["tasksList"]),
             errors=tuple(
-                ProblemView(row["errorTitle"], row["errorString"], tuple(row["recommendations"]))
+                ProblemView(
+                    row["errorTitle"],
+                    row["errorString"],
+                    tuple(row["recommendations"]),
+                    tuple(row["overwinter"]["causes"]),
+                )
                 for row in known["errorDetails"]
             ),
             parameters=known["overwinter"]["parameters"],

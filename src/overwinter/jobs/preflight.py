@@ -63,7 +63,7 @@ def check(runtime: Runtime, job_id: UUID) -> Prepared:
     _check_state(machine, policy)
     disk_rules.check(machine, runtime.settings.profile, stack)
     secrets.check_readable(runtime.hypervisor, machine)
-    warnings = _not_covered(machine) + _check_restore_points(runtime, item, policy)
+    warnings = _not_covered(machine) + check_restore_points(runtime, item, policy)
     _check_space(runtime, machine)
     prepared = _check_agent(runtime, machine, policy)
     return replace(prepared, warnings=warnings + prepared.warnings)
@@ -108,8 +108,11 @@ def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
     )
 
 
-def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
-    """Count over all collections of the VM; where the profile says so, clean up before."""
+def check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
+    """Raise RestorePointLimitReached, or ScopeLocked where no point may be added. Returns warnings.
+
+    Counts over all collections of the VM; where the profile says so, it cleans up before.
+    """
     makes_room = runtime.settings.profile.makes_room
     warnings = prune.expire(runtime, item, policy) if makes_room else ()
     with runtime.catalog.transaction() as tx:

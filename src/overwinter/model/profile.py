@@ -37,7 +37,7 @@ class SupportProfile:
     ``needs_agent``: a running VM whose guest agent is silent is not backed up. Else the policy decides.
 
     ``other_codes`` says which code is written in the place of one that the edition did not have or spelled
-    otherwise; ``causes`` in which order the causes of a code are to be looked for (ids of the code book).
+    otherwise; ``causes`` in which order the edition looked for the causes of a code (ids of the code book).
     """
 
     name: str
@@ -136,7 +136,6 @@ OVERWINTER = SupportProfile(
     instant_days={PolicyType.V1: (1, 5), PolicyType.V2: (1, 30)},
     makes_room=True,
     needs_agent=False,
-    causes=_NEW_CAUSES,
 )
 
 PROFILES = (
