@@ -87,7 +87,7 @@ def test_arithmetic(catalog: Catalog, edition: str, per_day: int, days: int, hel
     item, policy = protected_in(catalog, days)
     most = 0
     try:
-        for _ in range(20 * per_day):
+        for _ in range(9 * per_day):
             backup_on_paper(runtime, item, policy)
             with catalog.transaction() as tx:
                 most = max(most, len(points.restore_points_of(tx, item.vm_uuid)))

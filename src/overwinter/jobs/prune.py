@@ -41,6 +41,7 @@ def expire(
             if found is not None and found.manifest is None:
                 warnings.append(lost_with_snapshot(found))
             points.delete_restore_point(tx, point.id)
+        locking.remove_empty_collections(tx, item.vm_uuid)
         count = len(points.restore_points_of(tx, item.vm_uuid))
     if lock is not None and count >= NEAR_THE_LIMIT:
         message = (
