@@ -107,12 +107,11 @@ def test_a_vm_lives_on_over_locked_files(station: Station) -> None:
     guest.destroy()
 
 
-@pytest.mark.parametrize("where", ["collection", "its group", "the group of the VM"])
-def test_clean_up_stops_at_a_lock(aged: Station, clock: Clock, where: str) -> None:
+def test_clean_up_stops_at_a_lock_on_the_group_of_the_vm(aged: Station, clock: Clock) -> None:
     guest = stopped(aged)
     item = aged.protect(guest)
     aged.backup(item)
-    scope = {"collection": scope_of(aged, item), "its group": GROUP}.get(where, LockScope("default"))
+    scope = LockScope("default")
     aged.service.points.put_lock(scope, "keep", KEEP, None)
     for _ in range(2):
         clock.now += timedelta(days=4)
