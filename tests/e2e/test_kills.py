@@ -34,6 +34,7 @@ RESTORE_PLACES = [
     "restore.published-one",
     "restore.defined",
 ]
+DELETE_PLACES = ["clean-up.point-removed"]
 FLATTEN_PLACES = ["protection.flatten", "protection.disk-flat"]
 MERGE_PLACES = ["merge.noted", "merge.done"]
 
@@ -152,6 +153,26 @@ def test_clean_up(scene: Scene, place: str) -> None:
     assert {len(scene.guest.chain(target)) for target in scene.guest.disks} <= {2, 3}
     scene.backup_and_compare()
     assert {len(scene.guest.chain(target)) for target in scene.guest.disks} <= {3, 4}
+
+
+@pytest.mark.parametrize("place", DELETE_PLACES)
+def test_delete_collection(scene: Scene, place: str) -> None:
+    scene.protect()
+    scene.backup_and_compare()
+    scene.backup_and_compare()
+    before = scene.guest.agent.check("md5sum /mnt/vd?/f")
+    scene.restart(kill_at=place)
+    scene.program.run("collection", "delete", scene.guest.name, "--yes", "--no-wait")
+    scene.program.wait_killed()
+    scene.program.start()
+    job = scene.program.ended(scene.program.newest_job("DeleteRestorePoints"))
+    assert job["status"] == "Completed", job
+    assert scene.program.do("collection", "list") == []
+    assert {t: scene.guest.chain(t) for t in scene.guest.disks} == {
+        target: [path] for target, path in scene.guest.disks.items()
+    }
+    assert scene.guest.agent.check("md5sum /mnt/vd?/f") == before
+    scene.backup_and_compare()
 
 
 @pytest.mark.parametrize("place", FLATTEN_PLACES)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import libvirt
 import pytest
 
 from overwinter.catalog import locks, merges
@@ -88,6 +89,10 @@ def test_a_vm_lives_on_over_locked_files(station: Station) -> None:
     truth = {target: station.truth(guest, target) for target in ("vda", "vdb")}
     assert flagged(guest) == [False, True, True]
     assert point.incremental, "the flag leaves increments alone"
+    top, middle, bottom = guest.chain("vda")
+    with pytest.raises(libvirt.libvirtError, match="Operation not permitted"):
+        guest.domain.blockCommit("vda", str(bottom), str(middle))
+    assert guest.chain("vda") == [top, middle, bottom]
     guest.overwrite("vdb", [MIB])
     guest.destroy()
     guest.domain.create()

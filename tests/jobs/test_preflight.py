@@ -133,6 +133,7 @@ def test_a_stopped_vm_with_everything_wrong(edition_2021: Station) -> None:
         guest = make_guest(station, small, disks=2)
         resize(guest.disks["vda"], 32 * TIB + SECTOR)
         item = station.protect(guest, station.strict_policy())
+        made = points_on_paper(station, item, MAX_RESTORE_POINTS)
 
         # Its state: nobody can vouch for the file systems of a stopped VM, as the policy requires.
         assert failure(station, item) == VmNotInDesirableState.code
@@ -161,7 +162,6 @@ def test_a_stopped_vm_with_everything_wrong(edition_2021: Station) -> None:
                 secret.undefine()
 
         # Its restore points, counted over all collections.
-        made = points_on_paper(station, item, MAX_RESTORE_POINTS)
         assert failure(station, item) == RestorePointLimitReached.code
         with station.service._runtime.catalog.transaction() as tx:
             points.delete_restore_point(tx, made[0].id)

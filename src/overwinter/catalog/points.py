@@ -167,6 +167,12 @@ def ids_by_manifest(tx: Transaction, vault_id: UUID) -> dict[str, str]:
     }
 
 
+def only_in_snapshot_tier(tx: Transaction) -> set[UUID]:
+    """The restore points whose recovery points no vault holds."""
+    held = (recovery_points.c.manifest.is_(None), recovery_points.c.restore_point.is_not(None))
+    return set(tx.execute(sa.select(recovery_points.c.restore_point).where(*held)).scalars())
+
+
 def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | None:
     """The recovery point whose snapshot tier is that restore point, or None."""
     query = sa.select(recovery_points).where(recovery_points.c.restore_point == restore_point)

@@ -4,6 +4,7 @@ As in ``service``: what takes long becomes a job; what is known to be impossible
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -55,12 +56,12 @@ class RestorePointAdmin:
     def collections(self) -> list[CollectionContent]:
         """All collections with what is in them."""
         with self._runtime.catalog.transaction() as tx:
-            return [_content(tx, each) for each in collections.every(tx)]
+            return _contents(tx, collections.every(tx))
 
     def collection(self, resource_group: str, name: str) -> CollectionContent:
         """One collection. Raises NotFound."""
         with self._runtime.catalog.transaction() as tx:
-            return _content(tx, collections.get(tx, resource_group, name))
+            return _contents(tx, [collections.get(tx, resource_group, name)])[0]
 
     def delete_points(self, resource_group: str, name: str, point: str | None = None) -> Job:
         """Start the deletion of all restore points of a collection and of itself, or of one restore point.
@@ -69,7 +70,7 @@ class RestorePointAdmin:
         BackupOperationInProgress.
         """
         with self._runtime.catalog.transaction() as tx:
-            content = _content(tx, collections.get(tx, resource_group, name))
+            content = _contents(tx, [collections.get(tx, resource_group, name)])[0]
             collection = content.collection
             parameters: dict[str, object] = {
                 clean_up.COLLECTION: str(collection.id),
@@ -178,18 +179,21 @@ def _machines_under(tx: Transaction, scope: LockScope) -> list[UUID]:
     )
 
 
-def _content(tx: Transaction, collection: RestorePointCollection) -> CollectionContent:
-    scopes = locking.scopes_of(tx, collection)
-    found = points.restore_points_in(tx, collection.id)
-    offered = {point.id: points.recovery_point_of(tx, point.id) for point in found}
-    return CollectionContent(
-        collection=collection,
-        points=tuple(found),
-        snapshot_only=frozenset(
-            point_id for point_id, offer in offered.items() if offer is not None and offer.manifest is None
-        ),
-        locks=tuple(lock for lock in locks.every(tx) if any(lock.scope.covers(scope) for scope in scopes)),
-    )
+def _contents(tx: Transaction, wanted: Sequence[RestorePointCollection]) -> list[CollectionContent]:
+    snapshot_only, known = points.only_in_snapshot_tier(tx), locks.every(tx)
+    contents = []
+    for collection in wanted:
+        found = points.restore_points_in(tx, collection.id)
+        scopes = locking.scopes_of(tx, collection)
+        contents.append(
+            CollectionContent(
+                collection=collection,
+                points=tuple(found),
+                snapshot_only=frozenset(point.id for point in found if point.id in snapshot_only),
+                locks=tuple(lock for lock in known if any(lock.scope.covers(scope) for scope in scopes)),
+            )
+        )
+    return contents
 
 
 def _find(content: CollectionContent, name: str) -> RestorePoint:
