@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import libvirt
@@ -142,7 +143,15 @@ def test_read_only_takes_no_new_points(aged: Station) -> None:
     aged.service.points.put_lock(GROUP, "Freeze", KEEP, "only against deletion")
     (lock,) = aged.service.points.locks()
     assert (lock.name, lock.level, lock.notes) == ("freeze", KEEP, "only against deletion")
-    aged.backup(item)
+    # A point that does not reach the vault is locked as well.
+    vault = Path(aged.vault.url.removeprefix("file://"))
+    vault.rename(vault.with_suffix(".away"))
+    vault.touch()
+    job = aged.ended(aged.service.backup(item, expires=None))
+    vault.unlink()
+    vault.with_suffix(".away").rename(vault)
+    assert job.status is JobStatus.COMPLETED_WITH_WARNINGS
+    assert flagged(guest) == [False, True, True]
     # What a lock on the group of a vault means for the vault.
     aged.service.points.put_lock(LockScope("default"), "vaults", KEEP, None)
     with pytest.raises(ScopeLocked, match="Vault vault1"):

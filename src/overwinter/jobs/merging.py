@@ -43,15 +43,12 @@ def merge_next(runtime: Runtime, vm_uuid: UUID, check: Callable[[], None]) -> bo
     with runtime.catalog.transaction() as tx:
         begun = merges.of_machine(tx, vm_uuid)
         existing = points.restore_points_of(tx, vm_uuid)
-        held = locking.held_points(tx, vm_uuid)
     # Flags that a removed lock left, or that a lock set on a merge that had just begun, would stop it.
     shield.settle(runtime, vm_uuid)
     if begun:
         _finish(runtime, begun[0], check, after=lambda: None)
         shield.settle(runtime, vm_uuid)
         return True
-    if held:
-        return False
     machine = inventory.machine(runtime.hypervisor, vm_uuid)
     machine.require_readable_disks()
     candidates = [pair for disk in machine.disks if (pair := _lowest_unneeded(disk, existing))]
@@ -74,7 +71,7 @@ def _lowest_unneeded(disk: Disk, existing: list[RestorePoint]) -> tuple[Disk, st
 
 
 def _merge(runtime: Runtime, vm_uuid: UUID, disk: Disk, overlay: str, check: Callable[[], None]) -> bool:
-    """False when a lock came at the last moment, before anything was written."""
+    """False, with nothing changed, when a lock holds any of the VM's points."""
     merge = Merge(vm_uuid, disk.target, overlay, disk.original.path)
     with runtime.catalog.transaction() as tx:
         if locking.held_points(tx, vm_uuid):
