@@ -10,9 +10,10 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from overwinter.catalog import collections, points
+from overwinter.catalog import collections, jobs, points
 from overwinter.catalog.points import MachineState
 from overwinter.model.errors import (
+    BackupOperationInProgress,
     DatasourceNotPresent,
     DiskSizeUnsupported,
     GuestAgentUnavailable,
@@ -24,7 +25,7 @@ from overwinter.model.errors import (
     VmFailed,
     VmNotInDesirableState,
 )
-from overwinter.model.job import JobStatus
+from overwinter.model.job import Job, JobOperation, JobStatus
 from overwinter.model.point import Consistency, RestorePoint, RestorePointCollection
 from overwinter.model.policy import MAX_RESTORE_POINTS
 from overwinter.model.profile import find_profile
@@ -91,21 +92,43 @@ def failure(station: Station, item: ProtectedItem) -> str:
     job = station.ended(station.service.backup(item, expires=None))
     assert job.status is JobStatus.FAILED, job
     (error,) = job.errors
-    for other in station.service.jobs():  # a clean-up that the limit has started
-        station.ended(other)
     return error.code
 
 
-def encrypted(path: Path, size: int) -> str:
-    """Make an encrypted image; returns the definition of its disk, with a secret of a new UUID."""
-    key = path.with_suffix(".key")
-    key.write_bytes(b"open sesame")
+def wait_for_clean_up(station: Station, item: ProtectedItem) -> None:
+    """Until the clean-up that a backup at the limit has started is over."""
+
+    def started() -> list[Job]:
+        known = (job for job in station.service.jobs() if job.vm_uuid == item.vm_uuid)
+        return [job for job in known if job.operation is JobOperation.CLEAN_UP_POINTS]
+
+    wait_until(lambda: bool(started()), "no clean-up")
+    station.completed(started()[0])
+
+
+def encrypt(path: Path, size: int) -> None:
+    """Make an encrypted image; its key lies beside it."""
+    path.with_suffix(".key").write_bytes(b"open sesame")
     options = ["-o", "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10"]
-    command = ["qemu-img", "create", "-q", "-f", "qcow2", "--object", f"secret,id=key,file={key}"]
-    subprocess.run([*command, *options, path, str(size)], check=True)
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", *_key_of(path), *options]
+    subprocess.run([*command, path, str(size)], check=True)
+
+
+def shrink_encrypted(path: Path, size: int) -> None:
+    image = f"driver=qcow2,encrypt.key-secret=key,file.filename={path}"
+    command = ["qemu-img", "resize", "-q", "--shrink", *_key_of(path), "--image-opts", image]
+    subprocess.run([*command, str(size)], check=True)
+
+
+def _key_of(path: Path) -> list[str]:
+    return ["--object", f"secret,id=key,file={path.with_suffix('.key')}"]
+
+
+def encrypted_disk(path: Path, secret: str) -> str:
+    """The definition of a disk that a secret of libvirt opens."""
     return (
         f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'>"
-        f"<encryption format='luks'><secret type='passphrase' uuid='{uuid4()}'/></encryption></source>"
+        f"<encryption format='luks'><secret type='passphrase' uuid='{secret}'/></encryption></source>"
         "<target dev='vdc' bus='virtio'/></disk>"
     )
 
@@ -142,27 +165,32 @@ def test_a_stopped_vm_with_everything_wrong(edition_2021: Station) -> None:
         # Its disks, and those that are encrypted.
         assert failure(station, item) == DiskSizeUnsupported.code
         resize(guest.disks["vda"], 32 * TIB)
-        disk = encrypted(station.directory / "large.qcow2", 5 * TIB)
-        guest = redefine(guest, "</devices>", f"{disk}</devices>")
+        image, uuid = station.directory / "vdc.qcow2", str(uuid4())
+        encrypt(image, 5 * TIB)
+        guest = redefine(guest, "</devices>", f"{encrypted_disk(image, uuid)}</devices>")
         assert failure(station, item) == DiskSizeUnsupported.code
-        guest = redefine(guest, disk_now(guest, "vdc"), encrypted(station.directory / "vdc.qcow2", 4 * TIB))
+        shrink_encrypted(image, 4 * TIB)
 
-        # The secret that opens it: none, one without a value, one that nobody may read, a good one.
-        uuid = disk_now(guest, "vdc").split("uuid='")[1].split("'")[0]
+        # The secret that opens it: none, one without a value, one that nobody may read; named otherwise, too.
         connection = guest.domain.connect()
         assert failure(station, item) == SecretUnreadable.code
-        for private, value in (("no", None), ("yes", b"open sesame"), ("no", b"open sesame")):
+        for private, value in (("no", None), ("yes", b"open sesame")):
             secret = connection.secretDefineXML(
                 f"<secret ephemeral='yes' private='{private}'><uuid>{uuid}</uuid></secret>"
             )
             if value is not None:
                 secret.setValue(value)
-            if (private, value) != ("no", b"open sesame"):
-                assert failure(station, item) == SecretUnreadable.code
-                secret.undefine()
+            assert failure(station, item) == SecretUnreadable.code
+            secret.undefine()
+        guest = redefine(guest, f"uuid='{uuid}'", f"usage='{uuid}'")
+        assert failure(station, item) == SecretUnreadable.code
+        usage = f"<usage type='volume'><volume>{uuid}</volume></usage>"
+        secret = connection.secretDefineXML(f"<secret ephemeral='yes' private='no'>{usage}</secret>")
+        secret.setValue(b"open sesame")
 
         # Its restore points, counted over all collections.
         assert failure(station, item) == RestorePointLimitReached.code
+        wait_for_clean_up(station, item)
         with station.service._runtime.catalog.transaction() as tx:
             points.delete_restore_point(tx, made[0].id)
 
@@ -176,11 +204,32 @@ def test_a_stopped_vm_with_everything_wrong(edition_2021: Station) -> None:
         station.ground.guests.remove(guest)
 
 
-def disk_now(guest: TinyGuest, target: str) -> str:
-    """The definition of one disk, as libvirt writes it."""
-    xml = guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    (found,) = [f"<disk{piece}" for piece in xml.split("<disk")[1:] if f"dev='{target}'" in piece]
-    return found[: found.index("</disk>") + len("</disk>")]
+def test_a_job_in_the_former_vault_counts(edition_2021: Station) -> None:
+    station = edition_2021
+    guest = station.ground.guests.make(
+        f"pre-{uuid4().hex[:6]}", [DiskSpec(size=MIB, file_system=False)], start=False
+    )
+    item = station.protect(guest)
+    former = station.service.vaults.create("former", "default")
+    running = Job(
+        uuid4(),
+        former.id,
+        None,
+        item.vm_uuid,
+        item.vm_name,
+        JobOperation.DELETE_BACKUP_DATA,
+        JobStatus.IN_PROGRESS,
+        datetime.now(UTC),
+    )
+    catalog = station.service._runtime.catalog
+    with catalog.transaction() as tx:
+        jobs.insert(tx, running)
+    with pytest.raises(BackupOperationInProgress):
+        station.service.backup(item, expires=None)
+    with catalog.transaction() as tx:
+        now = datetime.now(UTC)
+        jobs.finish(tx, running.id, status=JobStatus.CANCELLED, ended=now, errors=(), properties={})
+    station.backup(item)
 
 
 def test_a_running_vm_with_everything_wrong(edition_2021: Station) -> None:

@@ -47,6 +47,7 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
             "networkProfile": {"networkInterfaces": []},
             "overwinter": {
                 "state": vm.state.value,
+                "failure": vm.failure,
                 "persistent": vm.persistent,
                 "vcpus": vm.vcpus,
                 "memoryBytes": vm.memory_bytes,

@@ -5,9 +5,9 @@ SQLite (WAL) by default, PostgreSQL by URL. Every use is a short transaction::
     with catalog.transaction() as tx:
         jobs.set_status(tx, job_id, JobStatus.COMPLETED, ended=now)
 
-The query modules of this room (``vaults``, ``policies``, ``items``, ``points``, ``captures``, ``merges``,
-``tracks``, ``jobs``) take such a transaction as their first argument, so that one change of several tables
-is one commit.
+The query modules of this room (``vaults``, ``policies``, ``items``, ``points``, ``collections``, ``locks``,
+``captures``, ``merges``, ``tracks``, ``jobs``) take such a transaction as their first argument, so that one
+change of several tables is one commit.
 """
 
 from collections.abc import Iterator

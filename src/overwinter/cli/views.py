@@ -58,12 +58,13 @@ class AgentView:
 
 @dataclass(frozen=True)
 class MachineView:
-    """A VM of the host. ``vault`` is where it is protected."""
+    """A VM of the host. ``vault`` is where it is protected, ``failure`` what has stopped it, or empty."""
 
     address: str
     name: str
     uuid: str
     state: str
+    failure: str
     vcpus: int
     memory: int
     firmware: str
@@ -83,6 +84,7 @@ class MachineView:
             name=arm["name"],
             uuid=arm["properties"]["vmId"],
             state=own["state"],
+            failure=own["failure"],
             vcpus=own["vcpus"],
             memory=own["memoryBytes"],
             firmware=own["firmware"],
