@@ -52,7 +52,7 @@ def show_profile(
             days_on_host=_days(shape),
             restore_points_at_most=shape["maxInstantRestorePoints"],
             backup_at_the_limit=_at_limit(shape),
-            running_VM_without_guest_agent="is refused" if shape["needsGuestAgent"] else "as the policy says",
+            running_without_guest_agent="is refused" if shape["needsGuestAgent"] else "as the policy says",
             stack_of_new_vaults=shape["newVaultStack"],
         ),
         *(f"Writes {other} for {code}." for code, other in shape["otherCodes"].items()),

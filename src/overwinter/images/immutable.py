@@ -94,14 +94,17 @@ def is_protected(path: str) -> bool:
 def _opened(path: str) -> Iterator[int | None]:
     """The regular file, open for reading; None when there is none. Errors within become ImageError."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        is_file = stat.S_ISREG(os.lstat(path).st_mode)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW) if is_file else None
+    except FileNotFoundError:
+        file = None
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP):
-            raise ImageError(f"{path} cannot be opened: {error.strerror}") from error
+        raise ImageError(f"{path} cannot be opened: {error.strerror}") from error
+    if file is None:
         yield None
         return
     try:
-        yield file if stat.S_ISREG(os.fstat(file).st_mode) else None
+        yield file
     except OSError as error:
         raise ImageError(f"the immutable flag of {path} cannot be changed: {error.strerror}") from error
     finally:
