@@ -94,6 +94,23 @@ def _leave(scene: JobScene, place: str, operation: str, *how: str) -> None:
     scene.backup_and_compare()
 
 
+def _delete_collection(scene: JobScene, place: str) -> None:
+    scene.backup_and_compare()
+    scene.backup_and_compare()
+    before = scene.content()
+    scene.restart(kill_at=place)
+    scene.program.run("collection", "delete", scene.guest.name, "--yes", "--no-wait")
+    scene.program.wait_killed()
+    scene.program.start()
+    scene.ended("DeleteRestorePoints", "Completed")
+    if left := scene.program.do("collection", "list"):
+        raise Orphan(f"collections: {left}")
+    if scene.depths() != {1}:
+        raise Orphan("the chains are not flat")
+    _same(scene, before)
+    scene.backup_and_compare()
+
+
 def _same(scene: JobScene, before: str) -> None:
     if scene.content() != before:
         raise DataLost("the guest's files have changed")
@@ -117,6 +134,7 @@ KILLS = [
         for place in ("restore.disk-written", "restore.written", "restore.published-one", "restore.defined")
     ),
     *(Kill(place, _clean_up) for place in ("merge.noted", "merge.done")),
+    Kill("clean-up.point-removed", _delete_collection),
     *(Kill(place, _unprotect) for place in ("protection.flatten", "protection.disk-flat")),
     *(Kill(place, _delete_data) for place in ("protection.flatten", "protection.disk-flat")),
 ]

@@ -116,6 +116,8 @@ def _remove(run_id: str, connection: libvirt.virConnect) -> None:
             remove_domain(domain)
     for place in _mounts_below(run.directory):
         subprocess.run(["umount", "--lazy", place], check=False)
+    # Files under a lock are immutable, and a killed service cannot have unlocked them.
+    subprocess.run(["chattr", "-R", "-f", "-i", str(run.directory)], check=False, capture_output=True)
     shutil.rmtree(run.directory, ignore_errors=True)
 
 

@@ -14,6 +14,7 @@ from overwinter.model.extension import Extension, WithoutAgent
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
 from overwinter.model.policy import DEFAULT_POLICY, PolicyContent, PolicyType
+from overwinter.model.profile import OVERWINTER, SupportProfile
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.settings import DEFAULT_HYPERVISOR, Settings
 from testkit.disks import convert, first_difference
@@ -114,6 +115,7 @@ def open_station(
     database: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     hypervisor: str = DEFAULT_HYPERVISOR,
+    profile: SupportProfile = OVERWINTER,
 ) -> Iterator[Station]:
     """A fresh service with one vault."""
     name = uuid4().hex[:8]
@@ -121,6 +123,6 @@ def open_station(
     directory.mkdir(mode=0o755)
     images = directory / "images"
     images.mkdir(mode=0o755)
-    settings = Settings(f"host-{name}", directory / "state", images, hypervisor, database)
+    settings = Settings(f"host-{name}", directory / "state", images, hypervisor, database, profile)
     with open_service(settings, clock) as service:
         yield Station(ground, service, service.vaults.create("vault1", "default"), directory)

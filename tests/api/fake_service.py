@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import UUID, uuid4, uuid5
 
+from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.default_policies import default_policies
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
     DatasourceNotPresent,
+    LockNotFound,
     NotCancellable,
     NotFound,
     PolicyInUse,
+    ResourceGroupNotFound,
     VaultNotEmpty,
 )
 from overwinter.model.guest import GuestView
@@ -31,10 +34,19 @@ from overwinter.model.job import (
     Task,
     TaskStatus,
 )
+from overwinter.model.lock import Access, Lock, LockLevel, LockScope, refuse
 from overwinter.model.names import LOCATION, recovery_point_id
-from overwinter.model.point import Consistency, PointDisk, RecoveryPoint
+from overwinter.model.point import (
+    Consistency,
+    DiskCapture,
+    PointDisk,
+    RecoveryPoint,
+    RestorePoint,
+    RestorePointCollection,
+)
 from overwinter.model.policy import Policy
-from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
+from overwinter.model.profile import OVERWINTER
+from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, StackVersion, Vault
 from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
 from overwinter.vault import VaultStats
 from overwinter.vault.stats import ObjectStats, PointStats, VmStats
@@ -72,6 +84,8 @@ class FakeService:
     def __init__(self, *names: str) -> None:
         self._machines = [make_machine(name) for name in names]
         self.vaults = FakeVaults(self)
+        self.points = FakePoints(self)
+        self.profile = OVERWINTER
         self._policies: dict[UUID, Policy] = {}
         self._items: dict[UUID, ProtectedItem] = {}
         self._points: dict[UUID, list[RecoveryPoint]] = {}
@@ -342,6 +356,10 @@ class FakeVaults:
         self._vaults[name] = replace(self.get(name), key_reference=key_reference)
         return self._vaults[name]
 
+    def upgrade_stack(self, name: str) -> Vault:
+        self._vaults[name] = replace(self.get(name), stack=StackVersion.V2)
+        return self._vaults[name]
+
     def detach(self, name: str) -> None:
         del self._vaults[name]
 
@@ -377,6 +395,71 @@ class FakeVaults:
     def _start(self, name: str, operation: JobOperation, *asked: object) -> Job:
         self.asked.append((operation, *asked))
         return self._service.start_on_vault(self.get(name), operation)
+
+
+class FakePoints:
+    """The part of the service for restore points on the host: one collection of three points, and locks."""
+
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+        self._locks: list[Lock] = []
+        self.deleted: list[tuple[str, str | None]] = []
+        collection = RestorePointCollection(
+            uuid4(), "AzureBackupRG_Web01_1", "AzureBackupRG_local_1", uuid5(SUBSCRIPTION, "Web01")
+        )
+        disk = DiskCapture("vda", -1, GIB, ("/images/web01",), ("raw",), "/images/web01.overwinter-1")
+        found = tuple(
+            RestorePoint(uuid4(), collection.id, f"p{day}", created, Consistency.FILE_SYSTEM, 12, (disk,))
+            for day in range(3)
+            if (created := START + timedelta(days=day))
+        )
+        self.content = [CollectionContent(collection, found, frozenset({found[2].id}), ())]
+
+    def groups(self) -> list[str]:
+        return ["AzureBackupRG_local_1", "default"]
+
+    def collections(self) -> list[CollectionContent]:
+        return [
+            replace(each, locks=tuple(lock for lock in self._locks if lock.scope.covers(_scope(each))))
+            for each in self.content
+        ]
+
+    def collection(self, resource_group: str, name: str) -> CollectionContent:
+        found = (c for c in self.collections() if LockScope(resource_group, name).covers(_scope(c)))
+        return next(found, None) or _missing("collection", name)
+
+    def delete_points(self, resource_group: str, name: str, point: str | None = None) -> Job:
+        content = self.collection(resource_group, name)
+        refuse(self._locks, Access.DELETE, [_scope(content)], "Restore points of Web01")
+        self.deleted.append((content.collection.name, point))
+        return self._service.start_on_vault(self._service.vaults.every()[0], JobOperation.DELETE_POINTS)
+
+    def clean_up(self, item: ProtectedItem) -> Job:
+        vault = next(vault for vault in self._service.vaults.every() if vault.id == item.vault_id)
+        return self._service.start_on_vault(vault, JobOperation.CLEAN_UP_POINTS)
+
+    def locks(self) -> list[Lock]:
+        return list(self._locks)
+
+    def lock(self, scope: LockScope, name: str) -> Lock:
+        for lock in self._locks:
+            if lock.name.casefold() == name.casefold() and str(lock.scope) == str(scope):
+                return lock
+        raise LockNotFound(f"There is no lock {name!r}.")
+
+    def put_lock(self, scope: LockScope, name: str, level: LockLevel, notes: str | None) -> Lock:
+        if scope.resource_group not in self.groups():
+            raise ResourceGroupNotFound(f"There is no resource group {scope.resource_group!r}.")
+        self._locks = [lock for lock in self._locks if (lock.name, str(lock.scope)) != (name, str(scope))]
+        self._locks.append(Lock(uuid4(), name, level, notes, START, scope))
+        return self._locks[-1]
+
+    def delete_lock(self, scope: LockScope, name: str) -> None:
+        self._locks.remove(self.lock(scope, name))
+
+
+def _scope(content: CollectionContent) -> LockScope:
+    return LockScope(content.collection.resource_group, content.collection.name)
 
 
 def _missing(what: str, name: str) -> NoReturn:

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 
 from overwinter.catalog import (
     captures,
+    collections,
     items,
     jobs,
     merges,
@@ -269,7 +270,12 @@ def a_restore_point(catalog: Catalog, item: ProtectedItem, number: int) -> Resto
         "vda", -1, 1 << 30, (*layers, "/i/d.qcow2"), ("qcow2",) * (number + 1), f"/i/next-{number}"
     )
     with catalog.transaction() as tx:
-        collection = points.ensure_collection(tx, RestorePointCollection(uuid4(), "c", "g", item.vm_uuid))
+        existing = collections.of_machine(tx, item.vm_uuid)
+        collection = RestorePointCollection(uuid4(), f"{item.vm_uuid}_1", "g", item.vm_uuid)
+        if existing:
+            collection = existing[0]
+        else:
+            collections.insert(tx, collection)
         created = NOW + timedelta(days=number)
         point = RestorePoint(
             uuid4(), collection.id, f"p{number}", created, Consistency.FILE_SYSTEM, 12, (disk,)

@@ -9,8 +9,11 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from overwinter.api import (
+    routes_collections,
+    routes_groups,
     routes_items,
     routes_jobs,
+    routes_locks,
     routes_machines,
     routes_points,
     routes_policies,
@@ -33,7 +36,7 @@ def create_app(service: Service, token: str) -> FastAPI:
         module.router
         for module in (
             routes_machines, routes_vaults, routes_vault_work, routes_policies, routes_items, routes_points,
-            routes_jobs,
+            routes_jobs, routes_groups, routes_collections, routes_locks,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)
@@ -53,9 +56,10 @@ def _templates(routers: list[APIRouter]) -> list[str]:
     return [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
 
-async def _expected(_: Request, problem: Exception) -> JSONResponse:
+async def _expected(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, OverwinterError)
-    return JSONResponse(error(problem.code, problem.message), status_code=problem.http_status)
+    profile = request.app.state.service.profile
+    return JSONResponse(error(profile.code(problem.code), problem.message), status_code=problem.http_status)
 
 
 async def _no_route(request: Request, problem: Exception) -> JSONResponse:

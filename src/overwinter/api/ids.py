@@ -7,7 +7,9 @@ from typing import TypeVar
 from uuid import UUID
 
 from overwinter.model.errors import NotFound, RequestError
+from overwinter.model.lock import LockScope
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
+from overwinter.model.point import RestorePointCollection
 from overwinter.model.protection import ProtectedItem, Vault
 
 T = TypeVar("T")
@@ -103,6 +105,14 @@ class Ids:
     def machine(self, vm: str, resource_group: str = DEFAULT_RESOURCE_GROUP) -> str:
         """Id of a VM."""
         return f"{self.group(resource_group)}/providers/Microsoft.Compute/virtualMachines/{vm}"
+
+    def scope(self, scope: LockScope) -> str:
+        """Id of what a lock can be put on."""
+        return f"{self.subscription}{scope}"
+
+    def collection(self, collection: RestorePointCollection) -> str:
+        """Id of a restore point collection."""
+        return self.scope(LockScope(collection.resource_group, collection.name))
 
     def disk(self, name: str) -> str:
         """Id of a VM's disk."""

@@ -8,12 +8,16 @@ SUBSCRIPTION = "/subscriptions/{subscription}"
 GROUP = SUBSCRIPTION + "/resourceGroups/{group}"
 
 MACHINES = "/providers/Microsoft.Compute/virtualMachines"
+COLLECTIONS = "/providers/Microsoft.Compute/restorePointCollections"
+LOCKS = "/providers/Microsoft.Authorization/locks"
 VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
 
 MACHINE = GROUP + MACHINES + "/{machine}"
 VAULT = GROUP + VAULTS + "/{vault}"
 #: What a vault can do that ARM does not know.
 VAULT_WORK = VAULT + "/overwinter"
+COLLECTION = GROUP + COLLECTIONS + "/{collection}"
+RESTORE_POINT = COLLECTION + "/restorePoints/{point}"
 POLICY = VAULT + "/backupPolicies/{policy}"
 JOB = VAULT + "/backupJobs/{job}"
 ITEM = VAULT + "/backupFabrics/Azure/protectionContainers/{container}/protectedItems/{item}"

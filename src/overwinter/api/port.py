@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.guest import GuestView
 from overwinter.model.job import Job
+from overwinter.model.lock import Lock, LockLevel, LockScope
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
+from overwinter.model.profile import SupportProfile
 from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.vm import VirtualMachine
 from overwinter.vault import VaultStats
@@ -31,6 +34,9 @@ class VaultAdmin(Protocol):
 
     def use_key(self, name: str, key_reference: str) -> Vault:
         """From now on open a vault with another secret; ``VaultKeyWrong``."""
+
+    def upgrade_stack(self, name: str) -> Vault:
+        """Bring a vault to stack V2, for good."""
 
     def detach(self, name: str) -> None:
         """Forget a vault and leave its content; ``VaultNotEmpty``."""
@@ -57,6 +63,37 @@ class VaultAdmin(Protocol):
         """Ids of the recovery points of a vault, by their names in the vault."""
 
 
+class RestorePointAdmin(Protocol):
+    """Restore points on the host, their collections, and locks; every method may raise the model's errors."""
+
+    def groups(self) -> list[str]:
+        """All resource groups."""
+
+    def collections(self) -> list[CollectionContent]:
+        """All collections with what is in them."""
+
+    def collection(self, resource_group: str, name: str) -> CollectionContent:
+        """One collection; ``NotFound``."""
+
+    def delete_points(self, resource_group: str, name: str, point: str | None = None) -> Job:
+        """Start deleting a collection, or one restore point in it; ``ScopeLocked``."""
+
+    def clean_up(self, item: ProtectedItem) -> Job:
+        """Start removing a VM's expired restore points."""
+
+    def locks(self) -> list[Lock]:
+        """All locks."""
+
+    def lock(self, scope: LockScope, name: str) -> Lock:
+        """One lock; ``LockNotFound``."""
+
+    def put_lock(self, scope: LockScope, name: str, level: LockLevel, notes: str | None) -> Lock:
+        """Set a lock, or change it; ``ResourceGroupNotFound``."""
+
+    def delete_lock(self, scope: LockScope, name: str) -> None:
+        """Remove a lock; ``LockNotFound``."""
+
+
 class Service(Protocol):
     """Machines, vaults, policies, items, points and jobs; every method may raise the model's errors.
 
@@ -76,6 +113,14 @@ class Service(Protocol):
     @property
     def vaults(self) -> VaultAdmin:
         """Whole vaults."""
+
+    @property
+    def points(self) -> RestorePointAdmin:
+        """Restore points on the host, and locks."""
+
+    @property
+    def profile(self) -> SupportProfile:
+        """What is supported, and how the service behaves at its limits."""
 
     def policies(self, vault: Vault) -> list[Policy]:
         """All policies of a vault."""

@@ -115,8 +115,16 @@ class _Retention(ArmModel):
 
 
 class _ServiceGroupNames(ArmModel):
-    prefix: str | None = Field(default=None, alias="azureBackupRGNamePrefix")
-    suffix: str | None = Field(default=None, alias="azureBackupRGNameSuffix")
+    # A number comes in between; together they must be the name of a resource group.
+    prefix: str | None = Field(
+        default=None, alias="azureBackupRGNamePrefix", max_length=60, pattern=r"^[A-Za-z0-9_().-]+$"
+    )
+    suffix: str | None = Field(
+        default=None,
+        alias="azureBackupRGNameSuffix",
+        max_length=14,
+        pattern=r"^[A-Za-z0-9_().-]*[A-Za-z0-9_()-]$",
+    )
 
 
 class _Tiering(ArmModel):

@@ -30,14 +30,15 @@ _RANGES = {
 def list_jobs(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias="$filter")) -> Shape:
     """The jobs of a vault, newest first."""
     jobs = sorted(api.service.jobs(vault), key=lambda job: job.started, reverse=True)
-    rows = [job_shape(api.ids, vault, job, api.now) for job in jobs]
+    rows = [job_shape(api.ids, vault, job, api.now, api.service.profile) for job in jobs]
     return api.rows(filters.select(filter_text, rows, _RANGES))
 
 
 @router.get(paths.JOB)
 def get_job(job: str, vault: VaultHere, api: TheApi) -> Shape:
     """One job."""
-    return job_shape(api.ids, vault, _find(api, vault, job), api.now, with_report=True)
+    found = _find(api, vault, job)
+    return job_shape(api.ids, vault, found, api.now, api.service.profile, with_report=True)
 
 
 @router.post(paths.JOB + "/cancel")

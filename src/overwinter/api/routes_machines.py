@@ -6,6 +6,7 @@ from overwinter.api import paths
 from overwinter.api.context import Api, GroupHere, TheApi, in_default_group
 from overwinter.api.ids import find
 from overwinter.api.shapes_machines import instance_view, machine_shape
+from overwinter.api.shapes_profile import profile_shape
 from overwinter.model.errors import NotFound
 from overwinter.model.vm import VirtualMachine
 
@@ -78,6 +79,7 @@ def _subscription(api: Api) -> Shape:
         "state": "Enabled",
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
+        "overwinter": {"supportProfile": profile_shape(api.service.profile)},
         "subscriptionPolicies": {
             "locationPlacementId": "Internal",
             "quotaId": "Internal",

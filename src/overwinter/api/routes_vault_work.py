@@ -57,6 +57,12 @@ def use_key(vault: VaultHere, document: Document, api: TheApi) -> Response:
     return JSONResponse(vault_shape(api.ids, changed))
 
 
+@router.post(paths.VAULT_WORK + "/upgradeStack")
+def upgrade_stack(vault: VaultHere, api: TheApi) -> Response:
+    """Bring the vault to stack V2, for good."""
+    return JSONResponse(vault_shape(api.ids, api.service.vaults.upgrade_stack(vault.name)))
+
+
 @router.post(paths.VAULT_WORK + "/detach")
 def detach(vault: VaultHere, api: TheApi) -> Response:
     """Forget the vault; what is in it stays."""

@@ -2,6 +2,7 @@
 
 from overwinter.codebook import book
 from overwinter.model.job import JobError
+from overwinter.model.profile import SupportProfile
 
 
 def error(code: str, message: str) -> dict[str, object]:
@@ -23,14 +24,19 @@ def error(code: str, message: str) -> dict[str, object]:
     }
 
 
-def error_detail(problem: JobError) -> dict[str, object]:
-    """A problem of a job. The number is an integer (older clients need that), the code is the title."""
+def error_detail(problem: JobError, profile: SupportProfile) -> dict[str, object]:
+    """A problem of a job. The number is an integer (older clients need that), the code is the title.
+
+    ``overwinter.causes`` is ours: what can be behind it, in the order of the support profile.
+    """
     entry = book.find(problem.code)
+    causes = profile.causes.get(entry.code, ()) if entry else ()
     return {
         "errorCode": entry.number if entry else 0,
         "errorTitle": problem.code,
         "errorString": problem.message,
         "recommendations": list(entry.recommendations) if entry else [],
+        "overwinter": {"causes": [book.cause(each) for each in causes]},
     }
 
 

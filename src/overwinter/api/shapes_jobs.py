@@ -7,13 +7,20 @@ from overwinter.api.shapes_errors import error_detail
 from overwinter.api.times import duration, stamp, stamp_or_none
 from overwinter.model.job import Job, JobStatus, Task
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
+from overwinter.model.profile import SupportProfile
 from overwinter.model.protection import Vault
 
 _CANCELLABLE = 1
 
 
 def job_shape(
-    ids: Ids, vault: Vault, job: Job, now: datetime, *, with_report: bool = False
+    ids: Ids,
+    vault: Vault,
+    job: Job,
+    now: datetime,
+    profile: SupportProfile,
+    *,
+    with_report: bool = False,
 ) -> dict[str, object]:
     """A job. What lies under ``overwinter`` is ours and not part of ARM: exact bytes, parameters, results.
 
@@ -33,7 +40,7 @@ def job_shape(
         "virtualMachineVersion": "Compute",
         "isUserTriggered": not job.is_scheduled,
         "containerName": container_name(DEFAULT_RESOURCE_GROUP, job.vm_name),
-        "errorDetails": [error_detail(problem) for problem in job.errors],
+        "errorDetails": [error_detail(problem, profile) for problem in job.errors],
         "extendedInfo": {
             "tasksList": [_task(task, now) for task in job.tasks],
             "propertyBag": {"VM Name": job.vm_name} | {k: _text(v) for k, v in job.properties.items()},

@@ -38,7 +38,7 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
         "resources": [],
         "properties": {
             "vmId": str(vm.uuid),
-            "provisioningState": "Succeeded",
+            "provisioningState": "Failed" if vm.failure else "Succeeded",
             "hardwareProfile": {"vmSize": machine_size(vm)},
             "storageProfile": {
                 "osDisk": next((_disk(ids, vm, disk) for disk in vm.disks if disk.lun < 0), None),
@@ -47,6 +47,7 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
             "networkProfile": {"networkInterfaces": []},
             "overwinter": {
                 "state": vm.state.value,
+                "failure": vm.failure,
                 "persistent": vm.persistent,
                 "vcpus": vm.vcpus,
                 "memoryBytes": vm.memory_bytes,
@@ -103,7 +104,7 @@ def _disk(ids: Ids, vm: VirtualMachine, disk: Disk) -> dict[str, object]:
         "createOption": "Attach",
         "caching": "None",
         "diskSizeGB": -(-disk.size // _GIB),
-        "managedDisk": {"id": ids.disk(name), "storageAccountType": "Standard_LRS"},
+        "managedDisk": {"id": ids.disk(name), "storageAccountType": disk.media or "Standard_LRS"},
     }
     # The host does not know which system a disk holds; ARM has no word for that.
     return {"osType": "Linux", **shape} if disk.lun < 0 else {"lun": disk.lun, "toBeDetached": False, **shape}

@@ -24,7 +24,7 @@ def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
             "privateEndpointStateForBackup": "None",
             "privateEndpointStateForSiteRecovery": "None",
             "publicNetworkAccess": "Enabled",
-            "backupStorageVersion": "V2",
+            "backupStorageVersion": vault.stack.value,
             "securitySettings": {
                 "softDeleteSettings": {"softDeleteState": "Disabled", "enhancedSecurityState": "Disabled"},
                 "immutabilitySettings": {"state": "Disabled", "configuration": None},

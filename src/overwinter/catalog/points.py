@@ -1,4 +1,4 @@
-"""Restore points, their collections, and recovery points in the catalog."""
+"""Restore points and recovery points in the catalog."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from overwinter.catalog.tables import (
 )
 from overwinter.model.errors import NotFound
 from overwinter.model.long_term import RuleName
-from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
+from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,6 @@ class MachineState:
 
     domain_xml: str
     nvram: bytes | None
-
-
-def ensure_collection(tx: Transaction, collection: RestorePointCollection) -> RestorePointCollection:
-    """The collection of the VM; ``collection`` becomes it when the VM has none yet."""
-    table = restore_point_collections
-    row = tx.execute(sa.select(table).where(table.c.vm_uuid == collection.vm_uuid)).mappings().first()
-    if row is not None:
-        return RestorePointCollection(**row)
-    tx.execute(table.insert().values(**vars(collection)))
-    return collection
 
 
 def _restore_point(row: sa.RowMapping) -> RestorePoint:
@@ -80,6 +70,22 @@ def restore_points_of(tx: Transaction, vm_uuid: UUID) -> list[RestorePoint]:
         sa.select(restore_points)
         .join(restore_point_collections)
         .where(restore_point_collections.c.vm_uuid == vm_uuid)
+        .order_by(restore_points.c.created)
+    )
+    return [_restore_point(row) for row in tx.execute(query).mappings()]
+
+
+def machines_with_restore_points(tx: Transaction) -> list[UUID]:
+    """The VMs that have restore points."""
+    query = sa.select(restore_point_collections.c.vm_uuid).join(restore_points).distinct()
+    return list(tx.execute(query).scalars())
+
+
+def restore_points_in(tx: Transaction, collection_id: UUID) -> list[RestorePoint]:
+    """The restore points of one collection, oldest first."""
+    query = (
+        sa.select(restore_points)
+        .where(restore_points.c.collection_id == collection_id)
         .order_by(restore_points.c.created)
     )
     return [_restore_point(row) for row in tx.execute(query).mappings()]
@@ -164,6 +170,12 @@ def ids_by_manifest(tx: Transaction, vault_id: UUID) -> dict[str, str]:
     return {
         point.manifest: point.id for point in recovery_points_in(tx, vault_id) if point.manifest is not None
     }
+
+
+def only_in_snapshot_tier(tx: Transaction) -> set[UUID]:
+    """The restore points whose recovery points no vault holds."""
+    held = (recovery_points.c.manifest.is_(None), recovery_points.c.restore_point.is_not(None))
+    return set(tx.execute(sa.select(recovery_points.c.restore_point).where(*held)).scalars())
 
 
 def recovery_point_of(tx: Transaction, restore_point: UUID) -> RecoveryPoint | None:

@@ -68,6 +68,7 @@ vaults = sa.Table(
     sa.Column("key_kind", sa.String(20), nullable=False),
     sa.Column("key_reference", sa.Text, nullable=False),
     sa.Column("created", UtcDateTime, nullable=False),
+    sa.Column("stack", sa.String(8), nullable=False),
 )
 sa.Index("uq_vaults_name", sa.func.lower(vaults.c.name), unique=True)
 
@@ -111,6 +112,32 @@ restore_point_collections = sa.Table(
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("resource_group", sa.String(90), nullable=False),
     sa.Column("vm_uuid", sa.Uuid, nullable=False, index=True),
+)
+sa.Index(
+    "uq_restore_point_collections_name",
+    sa.func.lower(restore_point_collections.c.resource_group),
+    sa.func.lower(restore_point_collections.c.name),
+    unique=True,
+)
+
+#: Locks on a resource group, or on one collection in it; the collection is an empty text for the group.
+locks = sa.Table(
+    "locks",
+    metadata,
+    _id(),
+    sa.Column("name", sa.String(260), nullable=False),
+    sa.Column("level", sa.String(20), nullable=False),
+    sa.Column("notes", sa.Text),
+    sa.Column("created", UtcDateTime, nullable=False),
+    sa.Column("resource_group", sa.String(90), nullable=False),
+    sa.Column("collection", sa.String(255), nullable=False),
+)
+sa.Index(
+    "uq_locks_name",
+    sa.func.lower(locks.c.resource_group),
+    sa.func.lower(locks.c.collection),
+    sa.func.lower(locks.c.name),
+    unique=True,
 )
 
 restore_points = sa.Table(

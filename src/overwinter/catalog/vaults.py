@@ -9,11 +9,11 @@ from overwinter.catalog import tables
 from overwinter.catalog.database import Transaction
 from overwinter.catalog.tables import vaults
 from overwinter.model.errors import AlreadyExists, NotFound
-from overwinter.model.protection import KeyKind, Vault
+from overwinter.model.protection import KeyKind, StackVersion, Vault
 
 
 def _value(row: sa.RowMapping | dict[str, Any]) -> Vault:
-    return Vault(**{**row, "key_kind": KeyKind(row["key_kind"])})
+    return Vault(**{**row, "key_kind": KeyKind(row["key_kind"]), "stack": StackVersion(row["stack"])})
 
 
 def insert(tx: Transaction, vault: Vault) -> None:
@@ -51,6 +51,12 @@ def every(tx: Transaction) -> list[Vault]:
 def set_key(tx: Transaction, vault_id: UUID, kind: KeyKind, reference: str) -> Vault:
     """Note another secret that opens the vault, and give the vault as it is now."""
     tx.execute(vaults.update().where(vaults.c.id == vault_id).values(key_kind=kind, key_reference=reference))
+    return get_by_id(tx, vault_id)
+
+
+def upgrade_stack(tx: Transaction, vault_id: UUID) -> Vault:
+    """Bring a vault to stack V2, for good, and give it as it is now."""
+    tx.execute(vaults.update().where(vaults.c.id == vault_id).values(stack=StackVersion.V2))
     return get_by_id(tx, vault_id)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
 from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
+from overwinter.cli.point_work import PointWork
 from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
@@ -22,12 +23,13 @@ class AmbiguousVault(Exception):
 
 
 class Client:
-    """One service, as the commands see it; ``vault_work`` is for whole vaults."""
+    """One service, as the commands see it; ``vault_work`` for whole vaults, ``point_work`` for the host."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._group = f"{connection.subscription}/resourceGroups/{DEFAULT_RESOURCE_GROUP}"
         self.vault_work = VaultWork(connection)
+        self.point_work = PointWork(connection)
 
     # --- machines
 

@@ -16,6 +16,7 @@ from overwinter.cli.failure import Failure
 from overwinter.cli.output import Output
 from overwinter.cli.session import AsJson, Directory
 from overwinter.model.errors import OverwinterError
+from overwinter.model.profile import OVERWINTER, find_profile
 from overwinter.model.settings import DEFAULT_DIRECTORY, DEFAULT_HYPERVISOR, DEFAULT_IMAGES, Settings
 
 
@@ -33,11 +34,19 @@ def serve(
     images: Annotated[
         Path, typer.Option(metavar="DIR", help="Where disks of restored VMs are put by default.")
     ] = DEFAULT_IMAGES,
+    profile: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Support profile: see overwinter profile list."),
+    ] = OVERWINTER.name,
     as_json: AsJson = False,
 ) -> None:
     """Start the service and keep it running until Ctrl-C."""
     output = Output(as_json=as_json)
     host, port = _address(listen)
+    try:
+        chosen = find_profile(profile)
+    except OverwinterError as error:
+        raise typer.BadParameter(error.message, param_hint="'--profile'") from None
     _log_to_stderr()
     settings = Settings(
         host=socket.gethostname(),
@@ -45,12 +54,14 @@ def serve(
         images=images.absolute(),
         hypervisor=hypervisor,
         database=database,
+        profile=chosen,
     )
 
     def ready(endpoint: str) -> None:
         output.show(
-            {"endpoint": endpoint, "directory": str(settings.directory)},
-            f"Overwinter answers at {endpoint}; its state is in {settings.directory}. Stop it with Ctrl-C.",
+            {"endpoint": endpoint, "directory": str(settings.directory), "profile": chosen.name},
+            f"Overwinter answers at {endpoint}; its state is in {settings.directory}, its support profile is "
+            f"{chosen.name}. Stop it with Ctrl-C.",
         )
         sys.stdout.flush()
 

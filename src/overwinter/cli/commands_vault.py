@@ -126,7 +126,7 @@ def show_vault(name: Name, directory: Directory = DEFAULT_DIRECTORY, as_json: As
     rows = [(i.vm, i.policy, i.state, i.last_backup, i.last_backup_status) for i in items]
     output.show(
         {"vault": vault, "items": items},
-        facts(name=vault.name, place=vault.url, key=vault.key, created=vault.created),
+        facts(name=vault.name, place=vault.url, key=vault.key, stack=vault.stack, created=vault.created),
         "",
         table("VM", "POLICY", "PROTECTION", "LAST BACKUP", "RESULT", rows=rows),
     )
@@ -227,6 +227,18 @@ def clean_up_vault(
     output = Output(as_json=as_json)
     with session(directory, output) as client:
         finish(client, client.vault_work.clean_up(client.vault(name)), output, wait=wait)
+
+
+@app.command("upgrade", epilog="Example: overwinter vault upgrade main")
+def upgrade_vault(name: Name, directory: Directory = DEFAULT_DIRECTORY, as_json: AsJson = False) -> None:
+    """Bring a vault to backup stack V2, as the 2018 edition needs for large and Standard SSD disks.
+
+    There is no way back.
+    """
+    output = Output(as_json=as_json)
+    with session(directory, output) as client:
+        vault = client.vault_work.upgrade_stack(client.vault(name))
+    output.show(vault, f"Vault {vault.name} is of backup stack {vault.stack}.")
 
 
 @app.command("detach", epilog="Example: overwinter vault detach main")

@@ -43,7 +43,7 @@ def show_vm(
         vm,
         facts(
             name=vm.name,
-            state=vm.state,
+            state=f"{vm.state}: {vm.failure}" if vm.failure else vm.state,
             uuid=vm.uuid,
             processors=vm.vcpus,
             memory=size(vm.memory),

@@ -3,8 +3,11 @@
 import typer
 
 from overwinter.cli import (
+    commands_collection,
     commands_job,
+    commands_lock,
     commands_policy,
+    commands_profile,
     commands_protection,
     commands_serve,
     commands_vault,
@@ -24,6 +27,9 @@ app.add_typer(commands_vm.app, name="vm")
 app.add_typer(commands_vault.app, name="vault")
 app.add_typer(commands_policy.app, name="policy")
 commands_protection.add_to(app)
+app.add_typer(commands_collection.app, name="collection")
+app.add_typer(commands_lock.app, name="lock")
+app.add_typer(commands_profile.app, name="profile")
 app.add_typer(commands_job.app, name="job")
 
 

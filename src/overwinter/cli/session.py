@@ -67,5 +67,6 @@ def summary(job: JobView) -> list[str]:
     lines = [f"{job.operation} of {job.vm}: {job.status}{took}{amount} (job {job.id})."]
     for problem in job.errors:
         lines.append(f"{problem.code}: {problem.message}")
+        lines += [f"  {place}. {cause}" for place, cause in enumerate(problem.causes, start=1)]
         lines += advice(problem.recommendations)
     return lines

@@ -37,6 +37,11 @@ class VaultWork:
         answer = self._connection.post(f"{vault.address}/overwinter/useKey", {"keyReference": key_reference})
         return read_view(lambda: VaultView.read(answer.json()))
 
+    def upgrade_stack(self, vault: VaultView) -> VaultView:
+        """Bring a vault to stack V2, for good."""
+        answer = self._connection.post(f"{vault.address}/overwinter/upgradeStack", {})
+        return read_view(lambda: VaultView.read(answer.json()))
+
     def detach(self, vault: VaultView) -> None:
         """Forget a vault and leave its content."""
         self._connection.post(f"{vault.address}/overwinter/detach", {})

@@ -63,12 +63,13 @@ class AgentView:
 
 @dataclass(frozen=True)
 class MachineView:
-    """A VM of the host. ``vault`` is where it is protected."""
+    """A VM of the host. ``vault`` is where it is protected, ``failure`` what has stopped it, or empty."""
 
     address: str
     name: str
     uuid: str
     state: str
+    failure: str
     vcpus: int
     memory: int
     firmware: str
@@ -88,6 +89,7 @@ class MachineView:
             name=arm["name"],
             uuid=arm["properties"]["vmId"],
             state=own["state"],
+            failure=own["failure"],
             vcpus=own["vcpus"],
             memory=own["memoryBytes"],
             firmware=own["firmware"],
@@ -129,6 +131,7 @@ class VaultView:
     key_kind: str
     key: str
     created: datetime
+    stack: str
 
     @classmethod
     def read(cls, arm: Arm) -> Self:
@@ -142,6 +145,7 @@ class VaultView:
             key_kind=own["keyKind"],
             key=own["keyReference"],
             created=sure_moment(own["created"]),
+            stack=arm["properties"]["backupStorageVersion"],
         )
 
 
@@ -245,11 +249,15 @@ class TaskView:
 
 @dataclass(frozen=True)
 class ProblemView:
-    """An error or warning of a job, with what to do about it."""
+    """An error or warning of a job, with what to do about it.
+
+    ``causes``, in order, are what the edition of the service's support profile looked for; ours has none.
+    """
 
     code: str
     message: str
     recommendations: tuple[str, ...]
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -295,7 +303,12 @@ class JobView:
             ended=moment(known.get("endTime")),
             tasks=tuple(_task(task) for task in known["extendedInfo"]["tasksList"]),
             errors=tuple(
-                ProblemView(row["errorTitle"], row["errorString"], tuple(row["recommendations"]))
+                ProblemView(
+                    row["errorTitle"],
+                    row["errorString"],
+                    tuple(row["recommendations"]),
+                    tuple(row["overwinter"]["causes"]),
+                )
                 for row in known["errorDetails"]
             ),
             parameters=known["overwinter"]["parameters"],

@@ -1,6 +1,7 @@
 """The code book: for each error code its number, what it means and what to do about it.
 
-The data is ``codes.toml``; numbers are frozen, because API clients see them (``errorCode``).
+The data is ``codes.toml``; numbers are frozen, because API clients see them (``errorCode``). ``causes.toml``
+says what can be behind a code in the words of the reference articles.
 """
 
 import tomllib
@@ -43,6 +44,17 @@ def entries() -> tuple[Entry, ...]:
         for code, row in tomllib.loads(text).items()
     )
     return tuple(sorted(found, key=lambda entry: entry.number))
+
+
+def cause(cause_id: str) -> str:
+    """What a cause of that id is, in a sentence; KeyError for an unknown one, which is a defect."""
+    return _causes()[cause_id]
+
+
+@cache
+def _causes() -> dict[str, str]:
+    text = resources.files(__package__).joinpath("causes.toml").read_text(encoding="utf-8")
+    return {name: str(sentence) for name, sentence in tomllib.loads(text).items()}
 
 
 def find(code: str) -> Entry | None:

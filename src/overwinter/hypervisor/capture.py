@@ -32,6 +32,10 @@ class Capture(Protocol):
         """Decide names; changes nothing and asks nobody. Raises VmNotInDesirableState, ChainUnexpected."""
         ...
 
+    def check_space(self, plan: CapturePlan, minimum_free: int) -> None:
+        """Raise OverlaySpaceLow unless every file system that will hold an overlay has so many bytes free."""
+        ...
+
     def prepare(self, plan: CapturePlan, minimum_free: int) -> None:
         """Check everything that can be checked before the guest is frozen, and make room.
 

@@ -1,5 +1,7 @@
 """Which images a disk consists of right now, which of them are ours, and who still names a file."""
 
+from collections.abc import Iterator
+
 import libvirt
 
 from overwinter.hypervisor import domain_xml
@@ -61,6 +63,27 @@ def is_named(connection: libvirt.virConnect, path: str) -> bool:
 
     A definition of a stopped domain does not tell what lies below its images.
     """
+    return any(
+        path in (*(layer.path for layer in disk.named), *_job_target(disk))
+        for disk in _every_disk(connection)
+    )
+
+
+def written_images(connection: libvirt.virConnect) -> set[str]:
+    """Every file that a domain writes to now or will at its next start: tops of chains, targets of jobs."""
+    return {
+        path
+        for disk in _every_disk(connection)
+        for path in (*(layer.path for layer in disk.named[:1]), *_job_target(disk))
+    }
+
+
+def _job_target(disk: DiskElement) -> tuple[str, ...]:
+    return () if disk.mirror is None else (disk.mirror.path,)
+
+
+def _every_disk(connection: libvirt.virConnect) -> Iterator[DiskElement]:
+    """The disks of all live and persistent definitions."""
     for domain in connection.listAllDomains():
         try:
             definitions = live_xml(domain), persistent_xml(domain)
@@ -68,8 +91,5 @@ def is_named(connection: libvirt.virConnect, path: str) -> bool:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 continue  # removed since it was listed
             raise
-        for disk in (disk for xml in definitions for disk in domain_xml.disks(xml)):
-            mirror = () if disk.mirror is None else (disk.mirror.path,)
-            if path in (*(layer.path for layer in disk.named), *mirror):
-                return True
-    return False
+        for xml in definitions:
+            yield from domain_xml.disks(xml)

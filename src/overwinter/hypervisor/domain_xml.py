@@ -12,6 +12,9 @@ from overwinter.model.vm import DiskFormat, ImageLayer
 #: Source attribute that holds the path, by disk type. Other types have no path on this host.
 PATH_ATTRIBUTE = {"file": "file", "block": "dev"}
 
+#: Namespace of the labels that tell the kind of a disk's storage.
+MEDIA_NAMESPACE = "urn:overwinter:media"
+
 REMOVABLE = ("cdrom", "floppy")
 
 
@@ -34,7 +37,8 @@ class DiskElement:
 
     ``source`` is the image it names, null for an empty drive or a disk without a path. ``backing`` holds the
     layers below that the XML spells out, and ``complete`` whether it spells out the whole chain. ``obstacle``
-    says why a backup cannot cover the disk; empty when it can.
+    says why a backup cannot cover the disk; empty when it can. ``secrets`` open an encrypted one: each
+    ``uuid:<UUID>`` or ``usage:<name>``.
     """
 
     target: str
@@ -45,6 +49,7 @@ class DiskElement:
     complete: bool
     obstacle: str
     mirror: Mirror | None
+    secrets: tuple[str, ...] = ()
 
     @property
     def named(self) -> tuple[ImageLayer, ...]:
@@ -72,6 +77,15 @@ def text(root: Element) -> str:
 def disks(xml: str) -> tuple[DiskElement, ...]:
     """All ``<disk>`` elements, in order."""
     return tuple(_disk(element) for element in parse(xml).iterfind("./devices/disk"))
+
+
+def media(xml: str) -> dict[str, str]:
+    """Kinds of storage that disks are labelled with in the domain's metadata, by target.
+
+    As in ``<media xmlns="urn:overwinter:media"><disk target="vdb" type="StandardSSD_LRS"/></media>``.
+    """
+    labels = parse(xml).find(f"./metadata/{{{MEDIA_NAMESPACE}}}media")
+    return {} if labels is None else {each.get("target", ""): each.get("type", "") for each in labels}
 
 
 def disk_element(root: Element, target: str) -> Element | None:
@@ -122,6 +136,12 @@ def _disk(element: Element) -> DiskElement:
         complete=complete,
         obstacle=_obstacle(element, path, format_name),
         mirror=_mirror(element),
+        secrets=tuple(
+            f"{attribute}:{secret.attrib[attribute]}"
+            for secret in element.iterfind(".//encryption/secret")
+            for attribute in ("uuid", "usage")
+            if attribute in secret.attrib
+        ),
     )
 
 

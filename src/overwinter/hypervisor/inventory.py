@@ -1,5 +1,6 @@
 """Which virtual machines this host has, and what a backup can cover of each."""
 
+from dataclasses import dataclass, field
 from uuid import UUID
 from xml.etree.ElementTree import Element
 
@@ -8,8 +9,8 @@ import libvirt
 from overwinter.hypervisor import chain, domain_xml
 from overwinter.hypervisor.connection import Hypervisor, translate
 from overwinter.hypervisor.domain_xml import DiskElement
-from overwinter.model.errors import ImageError
-from overwinter.model.vm import Disk, Firmware, PowerState, VirtualMachine
+from overwinter.model.errors import ImageError, NotFound
+from overwinter.model.vm import Disk, EncryptedDisk, Firmware, PowerState, VirtualMachine
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
@@ -20,6 +21,13 @@ _STATES = {
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.PAUSED,
     libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.STOPPING,
     libvirt.VIR_DOMAIN_SHUTOFF: PowerState.STOPPED,
+}
+
+#: Reasons of a pause that mean that something failed.
+_FAILED_PAUSES = {
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: "a disk gave an error",
+    libvirt.VIR_DOMAIN_PAUSED_CRASHED: "its guest crashed",
+    libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: "a migration failed half-way",
 }
 
 
@@ -45,6 +53,15 @@ def machine(hypervisor: Hypervisor, name_or_uuid: str | UUID) -> VirtualMachine:
         return _machine(domain)
 
 
+def exists(hypervisor: Hypervisor, vm_uuid: UUID) -> bool:
+    """Whether there is such a domain. Raises HypervisorUnavailable."""
+    try:
+        with hypervisor.domain(vm_uuid):
+            return True
+    except NotFound:
+        return False
+
+
 def power_state(hypervisor: Hypervisor, vm_uuid: UUID) -> PowerState:
     """Power state alone, without looking at disks. Raises NotFound, HypervisorUnavailable."""
     with hypervisor.domain(vm_uuid) as domain:
@@ -57,7 +74,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     root = domain_xml.parse(xml)
     state, reason = domain.state()
     info = domain.info()
-    disks, skipped, uncovered, unreadable = _disks(domain, xml)
+    found = _disks(domain, xml)
     channel = _agent_channel(root)
     return VirtualMachine(
         uuid=UUID(domain.UUIDString()),
@@ -67,10 +84,12 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
         vcpus=info[3],
         memory_bytes=info[1] * 1024,
         firmware=_firmware(root),
-        disks=disks,
-        skipped_disks=skipped,
-        uncovered_disks=uncovered,
-        unreadable_disks=unreadable,
+        disks=tuple(found.covered),
+        skipped_disks=tuple(found.skipped),
+        uncovered_disks=tuple(found.uncovered),
+        unreadable_disks=tuple(found.unreadable),
+        encrypted_disks=tuple(found.encrypted),
+        failure=_failure(domain, state, reason),
         agent_channel=channel is not None,
         agent_connected=channel is not None and channel.get("state") == "connected",
     )
@@ -85,43 +104,62 @@ def _power_state(state: int, reason: int, *, active: bool) -> PowerState:
     return _STATES.get(state, PowerState.UNKNOWN)
 
 
-Reasons = tuple[tuple[str, str], ...]
+def _failure(domain: libvirt.virDomain, state: int, reason: int) -> str:
+    """What has stopped a domain that did not stop by itself or by order; empty when nothing has."""
+    if state == libvirt.VIR_DOMAIN_CRASHED:
+        return "its guest crashed" if domain.isActive() else ""
+    if state != libvirt.VIR_DOMAIN_PAUSED or reason not in _FAILED_PAUSES:
+        return ""
+    if reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
+        return _FAILED_PAUSES[reason]
+    full = [t for t, kind in domain.diskErrors().items() if kind == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE]
+    return f"no space is left for disk {', '.join(sorted(full))}" if full else _FAILED_PAUSES[reason]
 
 
-def _disks(domain: libvirt.virDomain, xml: str) -> tuple[tuple[Disk, ...], Reasons, Reasons, Reasons]:
-    """The disks a backup covers, and the others as in ``VirtualMachine``.
+@dataclass
+class _Found:
+    """The disks a backup covers, and the others as in ``VirtualMachine``."""
 
-    A hard disk keeps its number while others beside it come and go between covered and skipped.
-    """
-    covered: list[Disk] = []
-    skipped: list[tuple[str, str]] = []
-    uncovered: list[tuple[str, str]] = []
-    unreadable: list[tuple[str, str]] = []
+    covered: list[Disk] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    uncovered: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    encrypted: list[EncryptedDisk] = field(default_factory=list)
+
+
+def _disks(domain: libvirt.virDomain, xml: str) -> _Found:
+    """All disks. A hard disk keeps its number while others come and go between covered and skipped."""
+    found = _Found()
+    labels = domain_xml.media(xml)
     lun = -1
     for element in domain_xml.disks(xml):
-        if element.obstacle:
-            others = skipped if element.removable or element.read_only else uncovered
-            others.append((element.target, element.obstacle))
-        else:
-            try:
-                covered.append(_disk(domain, element, lun))
-            except ImageError as error:
-                unreadable.append((element.target, error.message))
-            except libvirt.libvirtError as error:
-                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                    raise
-                unreadable.append((element.target, translate(error).message))
+        try:
+            if not element.obstacle:
+                found.covered.append(_disk(domain, element, lun, labels.get(element.target, "")))
+            elif element.removable or element.read_only:
+                found.skipped.append((element.target, element.obstacle))
+            else:
+                found.uncovered.append((element.target, element.obstacle))
+                if element.secrets:
+                    size = domain.blockInfo(element.target)[0]
+                    found.encrypted.append(EncryptedDisk(element.target, size, element.secrets))
+        except ImageError as error:
+            found.unreadable.append((element.target, error.message))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+            found.unreadable.append((element.target, translate(error).message))
         if not element.removable:
             lun += 1
-    return tuple(covered), tuple(skipped), tuple(uncovered), tuple(unreadable)
+    return found
 
 
-def _disk(domain: libvirt.virDomain, element: DiskElement, lun: int) -> Disk:
+def _disk(domain: libvirt.virDomain, element: DiskElement, lun: int, media: str) -> Disk:
     capacity = domain.blockInfo(element.target)[0]
     layers = (
         chain.complete_chain(element) if domain.isActive() else chain.current_chain(domain, element.target)
     )
-    return Disk(target=element.target, lun=lun, size=capacity, chain=layers)
+    return Disk(target=element.target, lun=lun, size=capacity, chain=layers, media=media)
 
 
 def _agent_channel(root: Element) -> Element | None:

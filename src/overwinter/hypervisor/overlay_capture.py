@@ -66,10 +66,14 @@ class OverlayCapture:
             excluded=tuple(target for target, _ in (*vm.skipped_disks, *vm.uncovered_disks)),
         )
 
-    def prepare(self, plan: CapturePlan, minimum_free: int) -> None:
-        """See `Capture.prepare`."""
+    def check_space(self, plan: CapturePlan, minimum_free: int) -> None:
+        """See `Capture.check_space`."""
         for directory in sorted({Path(disk.overlay).parent for disk in plan.disks}):
             _check_space(directory, minimum_free)
+
+    def prepare(self, plan: CapturePlan, minimum_free: int) -> None:
+        """See `Capture.prepare`."""
+        self.check_space(plan, minimum_free)
         with self._hypervisor.domain(plan.vm_uuid) as domain:
             for disk in plan.disks:
                 _check_disk(domain, disk)

@@ -4,8 +4,11 @@ Which file answers which question:
 
 - ``service``: what a caller (the API) may ask for, and what is refused at once
 - ``engine``: the workflows, step by step, and the queue they wait in (DBOS)
-- ``preflight``, ``snapshot`` (with ``window``, the freeze), ``transfer`` (with ``increment``, what to read,
-  and ``transferred``, what was done), ``prune``: the parts of a backup
+- ``preflight`` (with ``disk_rules``), ``snapshot`` (with ``window``, the freeze), ``transfer`` (with
+  ``increment``, what to read, and ``transferred``, what was done), ``prune``: the parts of a backup
+- ``point_admin``: what a caller may ask of points on the host; ``clean_up``: the job that removes them;
+  ``merging``: chains follow; ``abandoned``: points of a removed VM
+- ``locking``: which locks stand in the way of what; ``shield``: they hold on disk
 - ``restore`` (with ``restored_disk``): a recovery point becomes disks or a VM again
 - ``protection``: a VM enters and leaves protection
 - ``schedule``: backups start when policies say so; ``policy_admin``: what a caller may ask of policies;

@@ -10,7 +10,7 @@ traceback in the log.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import structlog
@@ -18,14 +18,25 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, Se
 
 from overwinter.catalog import items, points
 from overwinter.catalog import jobs as job_table
-from overwinter.jobs import preflight, protection, prune, restore, retry, snapshot, transfer, vault_work
+from overwinter.jobs import (
+    clean_up,
+    preflight,
+    protection,
+    prune,
+    restore,
+    retry,
+    shield,
+    snapshot,
+    transfer,
+    vault_work,
+)
 from overwinter.jobs.again import lasting, unending
 from overwinter.jobs.faults import place
 from overwinter.jobs.preflight import Prepared
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.snapshot import Snapshot
-from overwinter.model.errors import JobCancelled, OverwinterError
+from overwinter.model.errors import JobCancelled, OverwinterError, RestorePointLimitReached
 from overwinter.model.job import Job, JobError, JobOperation, JobStatus
 
 log = structlog.get_logger(__name__)
@@ -86,6 +97,8 @@ class JobEngine(DBOSConfiguredInstance):
             JobOperation.CONFIGURE_BACKUP: self.configure_backup,
             JobOperation.DISABLE_BACKUP: self.stop_protection,
             JobOperation.DELETE_BACKUP_DATA: self.delete_backup_data,
+            JobOperation.CLEAN_UP_POINTS: self.clean_up_points,
+            JobOperation.DELETE_POINTS: self.clean_up_points,
             **dict.fromkeys(vault_work.TASKS, self.work_on_vault),
         }
 
@@ -145,6 +158,22 @@ class JobEngine(DBOSConfiguredInstance):
             outcome.cancelled = transferred.cancelled
             if transferred.error is not None:
                 outcome.warnings.append(transferred.error)
+        self.finish(job_id, outcome)
+        if outcome.error is not None and outcome.error.code == RestorePointLimitReached.code:
+            clean_up_id = self.order_clean_up(job_id)
+            if clean_up_id is not None:
+                with self._runtime.catalog.transaction() as tx:
+                    self.enqueue(job_table.get(tx, UUID(clean_up_id)))
+
+    @DBOS.workflow()
+    def clean_up_points(self, job_id: str) -> None:
+        """Remove restore points of a VM, step by step."""
+        if not self.begin(job_id):
+            return
+        outcome = _Outcome()
+        with _judging(outcome):
+            while self.clean_up_step(job_id):
+                pass
         self.finish(job_id, outcome)
 
     def _snapshot_tier(self, job_id: str) -> tuple[_Outcome, UUID | None]:
@@ -261,7 +290,12 @@ class JobEngine(DBOSConfiguredInstance):
     @lasting
     def take_snapshot(self, job_id: str, prepared: Prepared) -> Snapshot:
         """See ``snapshot``."""
-        return snapshot.take(self._runtime, UUID(job_id), prepared)
+        taken = snapshot.take(self._runtime, UUID(job_id), prepared)
+        # What was written to until now is frozen; under a lock it is immutable from now on.
+        flagged = _Outcome()
+        with _judging(flagged):
+            shield.settle_for_job(self._runtime, UUID(job_id))
+        return taken if flagged.error is None else replace(taken, warnings=(*taken.warnings, flagged.error))
 
     @DBOS.step()
     @lasting
@@ -278,6 +312,18 @@ class JobEngine(DBOSConfiguredInstance):
             item, policy = preflight.item_and_policy(self._runtime, UUID(job_id))
             outcome.warnings += prune.expire(self._runtime, item, policy, self._reporter(job_id).check)
         return (*outcome.warnings, *([] if outcome.error is None else [outcome.error]))
+
+    @DBOS.step()
+    @lasting
+    def clean_up_step(self, job_id: str) -> bool:
+        """See ``clean_up``."""
+        return clean_up.step(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    @lasting
+    def order_clean_up(self, job_id: str) -> str | None:
+        """See ``clean_up``."""
+        return clean_up.order(self._runtime, UUID(job_id))
 
     @DBOS.step()
     @lasting
@@ -326,7 +372,9 @@ class JobEngine(DBOSConfiguredInstance):
     @unending
     def finish(self, job_id: str, outcome: _Outcome) -> None:
         """Write the job's end to the catalog, and to its item when it was a backup."""
-        errors = ([] if outcome.error is None else [outcome.error]) + outcome.warnings
+        problems = ([] if outcome.error is None else [outcome.error]) + outcome.warnings
+        profile = self._runtime.settings.profile
+        errors = [JobError(profile.code(problem.code), problem.message) for problem in problems]
         now = self._runtime.clock()
         with self._runtime.catalog.transaction() as tx:
             job = job_table.get(tx, UUID(job_id))

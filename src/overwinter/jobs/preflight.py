@@ -1,18 +1,26 @@
-"""What must be true before a backup touches the VM, each condition with its own code, in a fixed order."""
+"""What must be true before a backup touches the VM, each condition with its own code, in a fixed order.
+
+The order is that of the reference articles: protection active, no other job of the VM (in whatever vault; the
+catalog refuses that when the backup is requested), state of the VM, disks, secrets of encrypted disks,
+restore points, space for the overlays, agent. docs/architecture.md has it as a table.
+"""
 
 from dataclasses import dataclass, replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from overwinter.catalog import items, points, policies
+from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
-from overwinter.hypervisor import inventory
-from overwinter.jobs import prune
+from overwinter.hypervisor import inventory, secrets
+from overwinter.hypervisor.capture import Capture as CaptureMethod
+from overwinter.hypervisor.overlay_capture import OverlayCapture
+from overwinter.jobs import disk_rules, locking, prune
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
     RestorePointLimitReached,
+    VmFailed,
     VmNotInDesirableState,
 )
 from overwinter.model.extension import WithoutAgent
@@ -21,6 +29,9 @@ from overwinter.model.point import Consistency
 from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import PowerState, VirtualMachine
+
+#: Least free space of a file system that gets an overlay.
+OVERLAY_RESERVE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -47,14 +58,24 @@ def item_and_policy(runtime: Runtime, job_id: UUID) -> tuple[ProtectedItem, Poli
 def check(runtime: Runtime, job_id: UUID) -> Prepared:
     """All checks before the freeze. Raises the first failing one's error; the VM was not touched."""
     item, policy = item_and_policy(runtime, job_id)
+    with runtime.catalog.transaction() as tx:
+        stack = vaults.get_by_id(tx, item.vault_id).stack
     machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
-    _check_state(machine)
-    warnings = _not_covered(machine) + _check_restore_points(runtime, item, policy)
+    _check_state(machine, policy)
+    disk_rules.check(machine, runtime.settings.profile, stack)
+    secrets.check_readable(runtime.hypervisor, machine)
+    warnings = _not_covered(machine) + check_restore_points(runtime, item, policy)
+    _check_space(runtime, machine)
     prepared = _check_agent(runtime, machine, policy)
     return replace(prepared, warnings=warnings + prepared.warnings)
 
 
-def _check_state(machine: VirtualMachine) -> None:
+def _check_state(machine: VirtualMachine, policy: Policy) -> None:
+    if machine.failure:
+        raise VmFailed(
+            f"{machine.name} is in a failed state: {machine.failure}. Repair that, resume or restart the VM, "
+            "then back up again."
+        )
     if machine.state is PowerState.PAUSED:
         raise DatasourceNotPresent(
             f"{machine.name} is paused, so its guest can neither freeze nor flush. Resume it "
@@ -64,12 +85,21 @@ def _check_state(machine: VirtualMachine) -> None:
         raise VmNotInDesirableState(
             f"{machine.name} is {machine.state}. Wait until it is running or stopped, then back up again."
         )
+    if not machine.is_active and _is_strict(policy):
+        raise VmNotInDesirableState(
+            f"{machine.name} is stopped, so nobody can vouch for its file systems, and policy "
+            f"{policy.name} requires {policy.required_consistency} points. Start it, then back up again."
+        )
     machine.require_readable_disks()
     if not machine.disks:
         reasons = "; ".join(f"{target}: {reason}" for target, reason in machine.skipped_disks)
         raise VmNotInDesirableState(
             f"{machine.name} has no disk that can be backed up ({reasons or 'none'})."
         )
+
+
+def _is_strict(policy: Policy) -> bool:
+    return not Consistency.CRASH.satisfies(policy.required_consistency)
 
 
 def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
@@ -79,35 +109,52 @@ def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
     )
 
 
-def _check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
-    warnings = prune.expire(runtime, item, policy)
+def check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
+    """Raise RestorePointLimitReached, or ScopeLocked where no point may be added. Returns warnings.
+
+    Counts over all collections of the VM; where the profile says so, it cleans up before.
+    """
+    makes_room = runtime.settings.profile.makes_room
+    warnings = prune.expire(runtime, item, policy) if makes_room else ()
     with runtime.catalog.transaction() as tx:
         count = len(points.restore_points_of(tx, item.vm_uuid))
-    if count >= MAX_RESTORE_POINTS:
-        raise RestorePointLimitReached(
-            f"{item.vm_name} has {count} restore points, the most it can have, and none could be cleaned up."
-        )
-    return warnings
+        held = locking.held_points(tx, item.vm_uuid)
+        if count < MAX_RESTORE_POINTS:
+            locking.refuse_new_point(tx, item, policy)
+            return warnings
+    lock = next(iter(held.values()), None)
+    if lock is not None:
+        reason = f"lock {lock.name} on {lock.scope} stops their clean-up"
+    elif makes_room:
+        reason = "none could be cleaned up: no vault holds the oldest yet"
+    else:
+        reason = "a clean-up of those that have expired starts now; back up again when it has ended"
+    raise RestorePointLimitReached(
+        f"{item.vm_name} has {count} restore points, and {MAX_RESTORE_POINTS} are the most it can have; "
+        f"{reason}."
+    )
+
+
+def _check_space(runtime: Runtime, machine: VirtualMachine) -> None:
+    method: CaptureMethod = OverlayCapture(runtime.hypervisor)
+    method.check_space(method.plan(machine, uuid4(), None), OVERLAY_RESERVE_BYTES)
 
 
 def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> Prepared:
-    strict = not Consistency.CRASH.satisfies(policy.required_consistency)
     if policy.content.crash_consistent_only:
         return Prepared(freeze=False)
     if not machine.is_active:
-        if strict:
-            raise VmNotInDesirableState(
-                f"{machine.name} is stopped, so nobody can vouch for its file systems, and policy "
-                f"{policy.name} requires {policy.required_consistency} points. Start it, then back up again."
-            )
         return Prepared(freeze=False)
+    profile = runtime.settings.profile
     try:
         GuestAgent(runtime.hypervisor, machine.uuid).ping()
     except GuestAgentUnavailable as error:
-        if strict:
+        if profile.needs_agent or _is_strict(policy):
+            who = f"support profile {profile.name} requires it"
+            if not profile.needs_agent:
+                who = f"policy {policy.name} requires {policy.required_consistency} points"
             raise GuestAgentUnavailable(
-                f"The guest agent of {machine.name} does not answer, and policy {policy.name} requires "
-                f"{policy.required_consistency} points: {error.message}"
+                f"The guest agent of {machine.name} does not answer, and {who}: {error.message}"
             ) from error
         if policy.content.extension.without_agent is WithoutAgent.FAIL:
             raise GuestAgentUnavailable(

@@ -13,14 +13,18 @@ from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.limits import MergeLimits
 from overwinter.hypervisor.merge import flatten
-from overwinter.jobs import faults, prune
+from overwinter.jobs import faults, locking, merging, prune, shield
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import NotFound
 from overwinter.model.job import JobError
+from overwinter.model.lock import Access
 from overwinter.model.names import is_overlay
 from overwinter.model.point import RestorePoint
 from overwinter.model.protection import ProtectedItem, ProtectionState
 from overwinter.model.vm import Disk, VirtualMachine
+
+#: Property of a job: how far the disks are.
+_BEGUN = "disks"
 
 
 def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
@@ -32,6 +36,7 @@ def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
 def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[JobError, ...]:
     """Stop protection: no more backups, the VM's chain flat again. Returns warnings about what that cost.
 
+    Raises ScopeLocked, with nothing changed, when a lock holds the restore points.
     The restore points are no longer offered from the beginning on, because their chains are about to change;
     their rows go last, because they name the overlays: a run after a crash finds and removes them all.
     """
@@ -40,6 +45,10 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
         return ()
     check()
     with runtime.catalog.transaction() as tx:
+        if _BEGUN not in job_table.get(tx, job_id).properties:
+            # Begun is begun: a lock that comes later finds chains that are half flat.
+            locking.refuse_for_machine(tx, item.vm_uuid, Access.DELETE, f"Restore points of {item.vm_name}")
+            job_table.set_properties(tx, job_id, {_BEGUN: "being put back"})
         items.put(tx, replace(item, state=ProtectionState.STOPPED))
         tracks.delete(tx, item.id)
         existing = points.restore_points_of(tx, item.vm_uuid)
@@ -47,6 +56,8 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
         for point in existing:
             points.withdraw_restore_point(tx, point.id)
     warnings = [prune.lost_with_snapshot(point) for point in lost]
+    # A lock that was just removed may have left the immutable flag on files.
+    shield.settle(runtime, item.vm_uuid)
     try:
         machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
     except NotFound:
@@ -62,6 +73,8 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
         for point in existing:
             points.delete_restore_point(tx, point.id)
         merges.forget(tx, item.vm_uuid)
+        locking.remove_empty_collections(tx, item.vm_uuid)
+        job_table.set_properties(tx, job_id, {_BEGUN: "put back"})
     return tuple(warnings)
 
 
@@ -75,7 +88,7 @@ def _flatten(
     captured = [capture for point in existing for capture in point.disks if capture.target == disk.target]
     named = {path for capture in captured for path in (*capture.chain, capture.overlay)}
     overlays = sorted(path for path in named if is_overlay(path) and path != disk.original.path)
-    limits = MergeLimits(timeout_s=prune.MERGE_TIMEOUT_S, cancelled=lambda: prune.wants_stop(check))
+    limits = MergeLimits(timeout_s=merging.MERGE_TIMEOUT_S, cancelled=lambda: merging.wants_stop(check))
     flatten(runtime.hypervisor, machine.uuid, disk.target, disk.original.path, overlays, limits)
 
 

@@ -15,9 +15,10 @@ from overwinter.catalog import items, points, policies, schedules, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
-from overwinter.jobs import expiry, policy_admin, restore, retry
+from overwinter.jobs import expiry, locking, policy_admin, restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.expiry import EXPIRES
+from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
@@ -42,6 +43,7 @@ from overwinter.model.job import (
     JobStatus,
     Task,
 )
+from overwinter.model.lock import Access
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem, ProtectionState, Vault
@@ -54,15 +56,17 @@ _TASKS: dict[JobOperation, tuple[str, ...]] = {
 
 
 class Service:
-    """The face of the jobs room; ``vaults`` is its part for whole vaults. Safe to call from many threads.
+    """The face of the jobs room; ``vaults`` is its part for whole vaults, ``points`` for what is on the host.
 
-    ``scheduler`` starts what policies ask for, while somebody lets it run.
+    ``scheduler`` starts what policies ask for, while somebody lets it run. Safe to call from many threads.
     """
 
     def __init__(self, runtime: Runtime, engine: JobEngine, subscription_id: str) -> None:
         self._runtime = runtime
         self._engine = engine
         self.vaults = VaultAdmin(runtime, engine)
+        self.points = RestorePointAdmin(runtime, engine)
+        self.profile = runtime.settings.profile
         self.subscription_id = UUID(subscription_id)
         self.location = names.LOCATION
         self.scheduler = Scheduler(runtime, self._new_job, engine.enqueue)
@@ -191,8 +195,15 @@ class Service:
     def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
         """Stop protection; with ``delete_data`` the recovery points are deleted too.
 
-        Raises BackupOperationInProgress while another job of the VM runs.
+        Raises BackupOperationInProgress while another job of the VM runs, ScopeLocked when a lock holds its
+        restore points, or the vault's group and with it the data.
         """
+        with self._runtime.catalog.transaction() as tx:
+            what = f"Restore points of {item.vm_name}"
+            locking.refuse_for_machine(tx, item.vm_uuid, Access.DELETE, what)
+            if delete_data:
+                vault = vaults.get_by_id(tx, item.vault_id)
+                locking.refuse_for_group(tx, vault.resource_group, f"Backup data of {item.vm_name}")
         operation = JobOperation.DELETE_BACKUP_DATA if delete_data else JobOperation.DISABLE_BACKUP
         return self._start(item, operation, {})
 

@@ -14,9 +14,10 @@ point, because nobody can say any more whether the guest was still frozen when i
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from overwinter.catalog import captures, items, points
+from overwinter.catalog import captures, collections, items, points
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
+from overwinter.catalog.database import Transaction
 from overwinter.catalog.points import MachineState
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.capture import Capture as CaptureMethod
@@ -24,19 +25,17 @@ from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
 from overwinter.jobs import expiry, faults, window
-from overwinter.jobs.preflight import Prepared, item_and_policy
+from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.window import WindowResult
 from overwinter.model import names
+from overwinter.model.collection import collection_for, group_naming
 from overwinter.model.errors import FreezeFailed, OverwinterError
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem
-
-#: Least free space of a file system that gets an overlay.
-OVERLAY_RESERVE_BYTES = 1 << 30
 
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
@@ -131,6 +130,16 @@ def _capture(
     return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
 
 
+def _collection(tx: Transaction, item: ProtectedItem, policy: Policy) -> RestorePointCollection:
+    """The collection for the point, made when it does not exist yet."""
+    existing = collections.every(tx)
+    naming = group_naming(policy.content, names.LOCATION)
+    collection = collection_for(item.vm_uuid, item.vm_name, naming, existing, uuid4())
+    if collection not in existing:
+        collections.insert(tx, collection)
+    return collection
+
+
 def _record(
     runtime: Runtime,
     job_id: UUID,
@@ -159,15 +168,7 @@ def _record(
         scheduled=expiry.scheduled_for(job),
     )
     with runtime.catalog.transaction() as tx:
-        collection = points.ensure_collection(
-            tx,
-            RestorePointCollection(
-                id=uuid4(),
-                name=names.collection_name(item.vm_name),
-                resource_group=names.service_resource_group(names.LOCATION),
-                vm_uuid=item.vm_uuid,
-            ),
-        )
+        collection = _collection(tx, item, policy)
         restore_point = RestorePoint(
             id=capture.id,
             collection_id=collection.id,

@@ -11,7 +11,7 @@ from uuid import uuid4
 from overwinter.catalog import settings as facts
 from overwinter.catalog.database import Catalog
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.jobs import engine, reconcile
+from overwinter.jobs import engine, reconcile, shield
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.service import Service
 from overwinter.jobs.vault_stores import VaultStores
@@ -56,6 +56,7 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> It
         job_engine = engine.configure(runtime)
         try:
             reconcile.thaw_interrupted(runtime)
+            shield.settle_all(runtime)
             job_engine.launch()
             reconcile.settle_captures(runtime)
             yield Service(runtime, job_engine, subscription)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.database import Transaction
-from overwinter.jobs import vault_work
+from overwinter.jobs import locking, vault_work
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.vault_points import TakenIn, take_in
@@ -105,14 +105,21 @@ class VaultAdmin:
         with self._runtime.catalog.transaction() as tx:
             return vaults.set_key(tx, vault.id, key_at(key_reference).kind, key_reference)
 
+    def upgrade_stack(self, name: str) -> Vault:
+        """Bring a vault to stack V2, for good. Raises NotFound."""
+        with self._runtime.catalog.transaction() as tx:
+            return vaults.upgrade_stack(tx, vaults.get(tx, name).id)
+
     def detach(self, name: str) -> None:
         """Forget a vault; its content and its key stay as they are, to be attached again.
 
-        Raises VaultNotEmpty while a VM is protected in it, BackupOperationInProgress while a job runs.
+        Raises VaultNotEmpty while a VM is protected in it, BackupOperationInProgress while a job runs,
+        ScopeLocked.
         """
         with self._runtime.catalog.transaction() as tx:
             vault = vaults.get(tx, name)
             _refuse_busy(tx, vault)
+            locking.refuse_for_group(tx, vault.resource_group, f"Vault {vault.name}")
             held = items.every(tx, vault.id)
             active = [item.vm_name for item in held if item.is_active]
             if active:
@@ -128,11 +135,12 @@ class VaultAdmin:
     def delete(self, name: str) -> None:
         """Remove an empty vault from the catalog; its (empty) store and its key stay on disk.
 
-        Raises VaultNotEmpty, NotFound, BackupOperationInProgress.
+        Raises VaultNotEmpty, NotFound, BackupOperationInProgress, ScopeLocked.
         """
         with self._runtime.catalog.transaction() as tx:
             vault = vaults.get(tx, name)
             _refuse_busy(tx, vault)
+            locking.refuse_for_group(tx, vault.resource_group, f"Vault {vault.name}")
             held = items.every(tx, vault.id)
             if held:
                 raise VaultNotEmpty(
@@ -224,6 +232,7 @@ class VaultAdmin:
             key_kind=kind,
             key_reference=key_reference,
             created=self._runtime.clock(),
+            stack=self._runtime.settings.profile.new_stack,
         )
 
     def _enter(self, vault: Vault) -> None:

@@ -129,6 +129,25 @@ class PolicyInUse(RequestError):
     code = "UserErrorPolicyInUse"
 
 
+class ScopeLocked(RequestError):
+    """A lock on a resource group or restore point collection forbids it."""
+
+    code = "ScopeLocked"
+    http_status = 409
+
+
+class LockNotFound(NotFound):
+    """There is no lock of that name on that scope."""
+
+    code = "LockNotFound"
+
+
+class ResourceGroupNotFound(NotFound):
+    """There is no resource group of that name."""
+
+    code = "ResourceGroupNotFound"
+
+
 class VaultNotEmpty(RequestError):
     """A vault still holds items."""
 
@@ -149,6 +168,31 @@ class HypervisorUnavailable(HypervisorError):
     """libvirt cannot be reached."""
 
     code = "HypervisorUnavailable"
+
+
+class VmFailed(HypervisorError):
+    """The VM is in a failed state: crashed, or stopped by an error of a disk."""
+
+    code = "UserErrorVmProvisioningStateFailed"
+    http_status = 409
+
+
+class DiskSizeUnsupported(OverwinterError):
+    """A disk is larger than the support profile backs up."""
+
+    code = "UserErrorUnsupportedDiskSize"
+
+
+class StandardSsdUnsupported(OverwinterError):
+    """A disk is labelled as Standard SSD, which the support profile does not back up."""
+
+    code = "UserErrorStandardSSDNotSupported"
+
+
+class SecretUnreadable(OverwinterError):
+    """A secret that opens an encrypted disk is missing or may not be read."""
+
+    code = "UserErrorKeyvaultPermissionsNotConfigured"
 
 
 class VmNotInDesirableState(HypervisorError):

@@ -13,6 +13,7 @@ VERIFY_VAULT = "Verify vault"
 REPAIR_VAULT = "Repair vault"
 COPY_POINTS = "Copy recovery points"
 FREE_SPACE = "Free space in vault"
+CLEAN_UP_POINTS = "Clean up restore points"
 
 
 #: Key of a backup's parameters: the moment for which its policy's schedule asked.
@@ -20,7 +21,10 @@ SCHEDULED = "scheduled"
 
 
 class JobOperation(StrEnum):
-    """What a job does, in the words of the ARM API; the last four, on a whole vault, are ours."""
+    """What a job does, in the words of the ARM API; ours are the last six.
+
+    The last two remove restore points from the host: those of a VM that have expired, or by hand.
+    """
 
     CONFIGURE_BACKUP = "ConfigureBackup"
     BACKUP = "Backup"
@@ -31,6 +35,8 @@ class JobOperation(StrEnum):
     REPAIR = "Repair"
     COPY = "Copy"
     CLEAN_UP = "CleanUp"
+    CLEAN_UP_POINTS = "CleanUpRestorePoints"
+    DELETE_POINTS = "DeleteRestorePoints"
 
 
 class JobStatus(StrEnum):

@@ -10,14 +10,13 @@ LOCATION = "local"
 OVERLAY_MARK = ".overwinter-"
 
 
-def service_resource_group(location: str, number: int = 1) -> str:
-    """Resource group made by the service for restore point collections (reference articles)."""
-    return f"AzureBackupRG_{location}_{number}"
+#: How the reference articles begin the names of the service's groups and of collections.
+SERVICE_PREFIX = "AzureBackupRG_"
 
 
-def collection_name(vm_name: str, number: int = 1) -> str:
+def collection_name(vm_name: str, number: int) -> str:
     """Name of a VM's restore point collection (reference articles)."""
-    return f"AzureBackupRG_{vm_name}_{number}"
+    return f"{SERVICE_PREFIX}{vm_name}_{number}"
 
 
 def restore_point_name(created: datetime) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from overwinter.model.long_term import RuleName
+from overwinter.model.names import SERVICE_PREFIX
 from overwinter.model.vm import DiskFormat, ImageLayer, original_index
 
 
@@ -64,12 +65,30 @@ class PointDisk:
 
 @dataclass(frozen=True)
 class RestorePointCollection:
-    """All restore points of one VM: ``AzureBackupRG_<VM>_<n>`` in the service's own resource group."""
+    """Restore points of one VM: ``AzureBackupRG_<VM>_<n>`` in a resource group of the service.
+
+    It is independent of the VM: it stays when the VM is renamed or removed.
+    """
 
     id: UUID
     name: str
     resource_group: str
     vm_uuid: UUID
+
+    @property
+    def stem(self) -> str:
+        """The name without its number."""
+        return self.name[: self.name.rindex("_") + 1]
+
+    @property
+    def number(self) -> int:
+        """The number at the end of the name."""
+        return int(self.name[self.name.rindex("_") + 1 :])
+
+    @property
+    def vm_name(self) -> str:
+        """The VM's name when the collection was made."""
+        return self.stem.removeprefix(SERVICE_PREFIX)[:-1]
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,20 @@ class KeyKind(StrEnum):
     RECOVERY = "recovery"
 
 
+class StackVersion(StrEnum):
+    """Backup stack of a vault; V1 existed in the 2018 edition and can be upgraded, never back."""
+
+    V1 = "V1"
+    V2 = "V2"
+
+
 @dataclass(frozen=True)
 class Vault:
     """A Recovery Services vault: a named store in a resource group.
 
     ``url`` says where the vault-tier data lie (``file:///…``); ``key_reference`` where the service finds the
-    secret that opens it, never the secret itself (forms: ``vault/keys/reference.py``).
+    secret that opens it, never the secret itself (forms: ``vault/keys/reference.py``). ``stack`` decides
+    which disks the support profile takes.
     """
 
     id: UUID
@@ -39,6 +47,7 @@ class Vault:
     key_kind: KeyKind
     key_reference: str
     created: datetime
+    stack: StackVersion = StackVersion.V2
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from overwinter.model.profile import OVERWINTER, SupportProfile
+
 DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
 DEFAULT_IMAGES = Path("/var/lib/libvirt/images")
 DEFAULT_HYPERVISOR = "qemu:///system"
@@ -14,7 +16,8 @@ class Settings:
 
     ``host`` names this hypervisor host: its job queue and its worker. ``directory`` holds the catalog,
     vaults, keys and credentials; ``images`` gets the disks of restored VMs when a restore names no directory.
-    ``database`` is a PostgreSQL URL; null means SQLite files in ``directory``.
+    ``database`` is a PostgreSQL URL; null means SQLite files in ``directory``. ``profile`` says what is
+    supported, and how the service behaves at its limits.
     """
 
     host: str
@@ -22,6 +25,7 @@ class Settings:
     images: Path = DEFAULT_IMAGES
     hypervisor: str = DEFAULT_HYPERVISOR
     database: str | None = None
+    profile: SupportProfile = OVERWINTER
 
     @property
     def catalog_url(self) -> str:

@@ -54,18 +54,32 @@ def original_index(paths: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
+class EncryptedDisk:
+    """A disk that QEMU encrypts: target, virtual size in bytes, and libvirt's secrets that open it.
+
+    A secret is named as ``uuid:<UUID>`` or ``usage:<name>``.
+    """
+
+    target: str
+    size: int
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Disk:
     """One writable disk of a VM.
 
     ``lun`` is -1 for the operating-system disk (the first one), then 0, 1, … as in the ARM API.
     ``chain`` runs from the image the VM writes to (top) down to the base. ``size`` is the virtual size in
-    bytes.
+    bytes. ``media`` is the kind of storage that somebody labelled it with in the VM's definition, a name of
+    the ARM API (``StandardSSD_LRS``), else empty.
     """
 
     target: str
     lun: int
     size: int
     chain: tuple[ImageLayer, ...]
+    media: str = ""
 
     @property
     def top(self) -> ImageLayer:
@@ -85,6 +99,8 @@ class VirtualMachine:
     ``disks`` holds the disks a backup covers. Of the others each is named with the reason: ``skipped_disks``
     hold nothing of the VM's own (removable and read-only media), ``uncovered_disks`` do but cannot be covered
     (network disks, encrypted images), ``unreadable_disks`` could be covered but cannot be looked into now.
+    ``encrypted_disks`` are among the uncovered ones. ``failure`` says what has stopped the VM, empty when
+    nothing has.
     ``agent_channel`` tells whether the domain defines a
     guest-agent channel, ``agent_connected`` whether something in the guest has it open.
     """
@@ -100,6 +116,8 @@ class VirtualMachine:
     skipped_disks: tuple[tuple[str, str], ...] = ()
     uncovered_disks: tuple[tuple[str, str], ...] = ()
     unreadable_disks: tuple[tuple[str, str], ...] = ()
+    encrypted_disks: tuple[EncryptedDisk, ...] = ()
+    failure: str = ""
     agent_channel: bool = False
     agent_connected: bool = False
 
