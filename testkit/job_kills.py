@@ -70,16 +70,40 @@ def _clean_up(scene: JobScene, place: str) -> None:
 
 def _unprotect(scene: JobScene, place: str) -> None:
     _leave(scene, place, "DisableBackup", "--keep-data")
+    _come_back(scene)
 
 
 def _delete_data(scene: JobScene, place: str) -> None:
-    _leave(scene, place, "DeleteBackupData", "--delete-data")
+    known = _leave(scene, place, "DeleteBackupData", "--delete-data")
+    if [
+        each["id"] for each in scene.program.do("points", scene.guest.name) if each["deleted_until"]
+    ] != known:
+        raise DataLost("deleted points cannot be had back")
+    scene.program.do("undelete", scene.guest.name)
+    _come_back(scene)
 
 
-def _leave(scene: JobScene, place: str, operation: str, *how: str) -> None:
+def _undelete(scene: JobScene, place: str) -> None:
+    scene.backup_and_compare()
+    known = [each["id"] for each in scene.program.do("points", scene.guest.name)]
+    scene.program.do("unprotect", scene.guest.name, "--delete-data")
+    scene.restart(kill_at=place)
+    scene.program.run("undelete", scene.guest.name, "--no-wait")
+    scene.program.wait_killed()
+    scene.program.start()
+    scene.ended("Undelete", "Completed")
+    back = [each["id"] for each in scene.program.do("points", scene.guest.name) if not each["deleted_until"]]
+    if back != known:
+        raise DataLost("points did not come back")
+    _come_back(scene)
+
+
+def _leave(scene: JobScene, place: str, operation: str, *how: str) -> list[str]:
+    """Stop protection, by a service that dies at the place; gives the points there were."""
     scene.backup_and_compare()
     scene.backup_and_compare()
     before = scene.content()
+    known = [each["id"] for each in scene.program.do("points", scene.guest.name)]
     scene.restart(kill_at=place)
     scene.program.run("unprotect", scene.guest.name, *how, "--no-wait")
     scene.program.wait_killed()
@@ -90,6 +114,10 @@ def _leave(scene: JobScene, place: str, operation: str, *how: str) -> None:
         raise Orphan(f"the chains are not flat: {flat}")
     _same(scene, before)
     scene.write()
+    return known
+
+
+def _come_back(scene: JobScene) -> None:
     scene.protect()
     scene.backup_and_compare()
 
@@ -136,7 +164,22 @@ KILLS = [
     *(Kill(place, _clean_up) for place in ("merge.noted", "merge.done")),
     Kill("clean-up.point-removed", _delete_collection),
     *(Kill(place, _unprotect) for place in ("protection.flatten", "protection.disk-flat")),
-    *(Kill(place, _delete_data) for place in ("protection.flatten", "protection.disk-flat")),
+    Kill("deletion.point", _delete_data),
+]
+
+#: What only the torture does with processes; tests/jobs/test_protection_kills.py does it without.
+MORE_KILLS = [
+    *(
+        Kill(place, _delete_data)
+        for place in (
+            "protection.flatten",
+            "protection.disk-flat",
+            "deletion.noted",
+            "deletion.all-points",
+            "deletion.recorded",
+        )
+    ),
+    *(Kill(place, _undelete) for place in ("undelete.point", "undelete.recorded")),
 ]
 
 #: Places of jobs on whole vaults; they have kills of their own (tests/e2e/test_vaults.py).

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from testkit.ground import Ground, prepare
 from testkit.job_days import Clock, Days
 from testkit.job_faults import Fault, full_disks, losses
-from testkit.job_kills import KILLS, kill
+from testkit.job_kills import KILLS, MORE_KILLS, kill
 from testkit.job_scene import DataLost, GuestFrozen, GuestPaused, Orphan, job_scene
 from testkit.station import open_station
 
@@ -78,7 +78,7 @@ def torture(ground: Ground, extent: Extent) -> Tally:
     """Do all of it."""
     tally = Tally()
     with job_scene(ground) as scene:
-        for each in KILLS:
+        for each in (*KILLS, *MORE_KILLS):
             _tell(f"killed at {each}")
             with tally.counting():
                 kill(scene, each)

@@ -11,14 +11,17 @@ from uuid import UUID, uuid4, uuid5
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.default_policies import default_policies
+from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
     DatasourceNotPresent,
     LockNotFound,
+    NewestPointStays,
     NotCancellable,
     NotFound,
     PolicyInUse,
+    RequestError,
     ResourceGroupNotFound,
     VaultNotEmpty,
 )
@@ -47,6 +50,7 @@ from overwinter.model.point import (
 from overwinter.model.policy import Policy
 from overwinter.model.profile import OVERWINTER
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, StackVersion, Vault
+from overwinter.model.vault_rules import Immutability, SoftDelete, VaultRules
 from overwinter.model.vm import Disk, Firmware, ImageLayer, PowerState, VirtualMachine
 from overwinter.vault import VaultStats
 from overwinter.vault.stats import ObjectStats, PointStats, VmStats
@@ -86,6 +90,7 @@ class FakeService:
         self.vaults = FakeVaults(self)
         self.points = FakePoints(self)
         self.profile = OVERWINTER
+        self.protection = FakeProtection(self)
         self._policies: dict[UUID, Policy] = {}
         self._items: dict[UUID, ProtectedItem] = {}
         self._points: dict[UUID, list[RecoveryPoint]] = {}
@@ -139,27 +144,7 @@ class FakeService:
     # --- protection
 
     def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
-        policy = self.policy(vault, policy_name)
-        known = next((i for i in self.items(vault) if i.vm_uuid == machine.uuid), None)
-        item = known or ProtectedItem(
-            id=uuid4(),
-            vault_id=vault.id,
-            policy_id=policy.id,
-            vm_uuid=machine.uuid,
-            vm_name=machine.name,
-            resource_group="default",
-            state=ProtectionState.PENDING,
-            created=START,
-        )
-        self._items[item.id] = replace(item, policy_id=policy.id, state=ProtectionState.PENDING)
-        return self._start(self._items[item.id], JobOperation.CONFIGURE_BACKUP)
-
-    def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
-        if delete_data:
-            del self._items[item.id]
-            return self._start(item, JobOperation.DELETE_BACKUP_DATA)
-        self._items[item.id] = replace(item, state=ProtectionState.STOPPED)
-        return self._start(item, JobOperation.DISABLE_BACKUP)
+        return self.protection.protect(vault, machine, policy_name)
 
     def items(self, vault: Vault | None = None) -> list[ProtectedItem]:
         return [item for item in self._items.values() if vault is None or item.vault_id == vault.id]
@@ -188,6 +173,9 @@ class FakeService:
 
     def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
         return [PointDisk("vda", -1, GIB, "qcow2"), PointDisk("vdb", 0, 2 * GIB, "raw")]
+
+    def left_out_disks(self, point: RecoveryPoint) -> list[tuple[str, int]]:
+        return [("vdc", 1)]
 
     def restore_as_vm(
         self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool
@@ -315,6 +303,73 @@ class FakeService:
         return job
 
 
+class FakeProtection:
+    """The part of the service for the life of protection."""
+
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+
+    def protect(
+        self, vault: Vault, machine: VirtualMachine, policy_name: str, disks: DiskSelection | None = None
+    ) -> Job:
+        policy = self._service.policy(vault, policy_name)
+        known = next((i for i in self._service.items(vault) if i.vm_uuid == machine.uuid), None)
+        item = known or ProtectedItem(
+            id=uuid4(),
+            vault_id=vault.id,
+            policy_id=policy.id,
+            vm_uuid=machine.uuid,
+            vm_name=machine.name,
+            resource_group="default",
+            state=ProtectionState.PENDING,
+            created=START,
+        )
+        item = replace(item, policy_id=policy.id, state=ProtectionState.PENDING, disks=disks or item.disks)
+        return self._changed(item, JobOperation.CONFIGURE_BACKUP)
+
+    def stop(self, item: ProtectedItem, *, expire: bool = False) -> Job:
+        state = ProtectionState.SUSPENDED if expire else ProtectionState.STOPPED
+        return self._changed(replace(item, state=state), JobOperation.DISABLE_BACKUP)
+
+    def delete_data(self, item: ProtectedItem) -> Job:
+        """Keeps the data where the vault of the test was told to delete softly."""
+        vault = next(v for v in self._service.vaults.every() if v.id == item.vault_id)
+        if vault.rules.soft_delete is SoftDelete.DISABLED:
+            del self._service._items[item.id]
+            return self._service._start(item, JobOperation.DELETE_BACKUP_DATA)
+        until = vault.rules.kept_until(START)
+        deleted = replace(item, state=ProtectionState.STOPPED, deleted_until=until)
+        return self._changed(deleted, JobOperation.DELETE_BACKUP_DATA)
+
+    def undelete(self, item: ProtectedItem) -> Job:
+        if item.deleted_until is None:
+            raise RequestError("not deleted")
+        return self._changed(replace(item, deleted_until=None), JobOperation.UNDELETE)
+
+    def check_point_deletion(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        point = self._service.recovery_point(item, point_id)
+        if point == self._service.recovery_points(item)[-1]:
+            raise NewestPointStays(f"Recovery point {point_id} is the newest.")
+        return point
+
+    def delete_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint | None:
+        point = self.check_point_deletion(item, point_id)
+        return self._put(item, replace(point, deleted_until=START + timedelta(days=14)))
+
+    def undelete_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        point = self._service.recovery_point(item, point_id)
+        return self._put(item, replace(point, deleted_until=None))
+
+    def _put(self, item: ProtectedItem, point: RecoveryPoint) -> RecoveryPoint:
+        points = self._service._points[item.id]
+        points[[each.id for each in points].index(point.id)] = point
+        return point
+
+    def _changed(self, item: ProtectedItem, operation: JobOperation) -> Job:
+        self._service._items[item.id] = item
+        return self._service._start(item, operation)
+
+
 class FakeVaults:
     """The part of the service for whole vaults."""
 
@@ -358,6 +413,24 @@ class FakeVaults:
 
     def upgrade_stack(self, name: str) -> Vault:
         self._vaults[name] = replace(self.get(name), stack=StackVersion.V2)
+        return self._vaults[name]
+
+    def set_rules(
+        self,
+        name: str,
+        *,
+        soft_delete: SoftDelete | None = None,
+        soft_delete_days: int | None = None,
+        immutability: Immutability | None = None,
+    ) -> Vault:
+        old = self.get(name).rules
+        new = VaultRules(
+            soft_delete or old.soft_delete,
+            soft_delete_days or old.soft_delete_days,
+            immutability or old.immutability,
+        )
+        old.check_change(new)
+        self._vaults[name] = replace(self.get(name), rules=new)
         return self._vaults[name]
 
     def detach(self, name: str) -> None:

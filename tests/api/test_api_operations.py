@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from overwinter.model.job import Job, JobError, JobStatus
+from overwinter.model.vault_rules import SoftDelete
 from tests.api.served import MACHINES, VAULT, Served, item_path
 
 ITEM = item_path("web01")
@@ -80,6 +81,7 @@ def test_backup_of_a_stopped_item(served: Served) -> None:
 
 def test_delete_is_followed_after_the_item_is_gone(served: Served) -> None:
     protected(served)
+    served.service.vaults.set_rules("v1", soft_delete=SoftDelete.DISABLED)
     answer = served.http.delete(ITEM)
     job = job_of(served, answer)
     assert served.http.get(ITEM).status_code == 404
@@ -134,9 +136,8 @@ def test_a_job_is_found_in_its_vault_only(served: Served) -> None:
         {"policyId": "DefaultPolicy"},
         {"sourceResourceId": f"{MACHINES}/db01"},
         {"sourceResourceId": "/nonsense"},
-        {"protectionState": "BackupsSuspended"},
-        {"protectionState": "ProtectionStopped", "isRehydrate": True},
-        {"extendedProperties": {"diskExclusionProperties": {"diskLunList": ["0"], "isInclusionList": False}}},
+        {"protectionState": "ProtectionError"},
+        {"extendedProperties": {"diskExclusionProperties": {"diskLunList": ["vdb"]}}},
     ],
 )
 def test_what_cannot_be_protected_so_is_refused(served: Served, change: dict[str, object]) -> None:

@@ -191,7 +191,7 @@ def test_other_subscription_group_method_and_address(served: Served) -> None:
     assert served.http.get(VAULT.replace("/default/", "/lab/")).status_code == 404
     assert served.http.get(MACHINES.replace("/default/", "/lab/")).json() == {"value": []}
     assert served.http.get(f"{MACHINES.replace('/default/', '/lab/')}/Web01").status_code == 404
-    answer = served.http.patch(VAULT, json={})
+    answer = served.http.post(VAULT, json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "MethodNotAllowed")
 
 

@@ -8,9 +8,13 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from overwinter import catalog as catalog_room
 from overwinter.catalog import (
     captures,
     collections,
@@ -31,11 +35,13 @@ from overwinter.catalog.points import MachineState
 from overwinter.catalog.tables import metadata
 from overwinter.catalog.tracks import Track
 from overwinter.model.default_policies import default_policies, new_policy, standard_content
+from overwinter.model.disk_selection import EVERY_DISK
 from overwinter.model.errors import (
     AlreadyExists,
     BackupOperationInProgress,
     CatalogUnavailable,
     NotFound,
+    ProtectedInAnotherVault,
 )
 from overwinter.model.job import Job, JobError, JobOperation, JobStatus, Task, TaskStatus
 from overwinter.model.long_term import RuleName
@@ -49,6 +55,7 @@ from overwinter.model.point import (
 )
 from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.protection import KeyKind, ProtectedItem, ProtectionState, Vault
+from overwinter.model.vault_rules import Immutability, SoftDelete, VaultRules
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -180,8 +187,13 @@ def test_the_expiry_of_a_point_comes_back(catalog: Catalog) -> None:
 def test_one_active_vault_per_machine(catalog: Catalog) -> None:
     item = protected(catalog)
     other = replace(item, id=uuid4())
-    with pytest.raises(Exception, match=r"(?i)unique"), catalog.transaction() as tx:
+    with pytest.raises(ProtectedInAnotherVault, match="unprotect web01"), catalog.transaction() as tx:
         items.put(tx, other)
+    for inactive in (ProtectionState.SUSPENDED, ProtectionState.STOPPED):
+        with catalog.transaction() as tx:
+            items.put(tx, replace(item, state=inactive))
+            items.put(tx, other)
+            items.delete(tx, other.id)
     with catalog.transaction() as tx:
         items.put(tx, replace(item, state=ProtectionState.STOPPED))
         items.put(tx, other)
@@ -345,3 +357,30 @@ def test_deleting_an_item_and_a_vault(catalog: Catalog) -> None:
         vaults.delete(tx, item.vault_id)
         assert items.find_by_id(tx, item.id) is None
         assert item.vault_id not in [vault.id for vault in vaults.every(tx)]
+
+
+def test_what_was_there_before_gets_what_is_new(tmp_path: Path) -> None:
+    """Rows from before there were rules of vaults and chosen disks."""
+    opened = Catalog(f"sqlite:///{tmp_path}/catalog.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(catalog_room.__file__).parent / "migrations"))
+    with opened.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        vault, policy, item = uuid4(), uuid4(), uuid4()
+        for statement in (
+            "INSERT INTO vaults VALUES (:vault, 'v', 'default', 'local', 'file:v', 'key-file', '/k', :now)",
+            "INSERT INTO policies VALUES (:policy, :vault, 'P', 'V1', 2, 30, 'CrashConsistent', '{}')",
+            "INSERT INTO protected_items VALUES "
+            "(:item, :vault, :policy, :policy, 'web01', 'default', 'Protected', :now, NULL, '', NULL)",
+        ):
+            ids = {"vault": vault.hex, "policy": policy.hex, "item": item.hex}
+            wanted = {name: value for name, value in ids.items() if f":{name}" in statement}
+            now = {"now": "2026-01-01 00:00:00"} if ":now" in statement else {}
+            connection.execute(sa.text(statement), {**wanted, **now})
+    opened.migrate()
+    with opened.transaction() as tx:
+        assert vaults.get(tx, "v").rules == VaultRules(SoftDelete.ENABLED, 14, Immutability.DISABLED)
+        found = items.get(tx, vault, "web01")
+        assert (found.id, found.disks, found.deleted_until) == (item, EVERY_DISK, None)
+    opened.close()

@@ -203,8 +203,8 @@ def test_unprotect(run: Run, served: Served, flag: str) -> None:
     with_points(served.service)
     ended = run("unprotect", "Web01", flag)
     assert ended.exit_code == 0, ended.output
-    left = [item.state.value for item in served.service.items()]
-    assert left == (["ProtectionStopped"] if flag == "--keep-data" else [])
+    (left,) = served.service.items()
+    assert (left.state.value, left.is_deleted) == ("ProtectionStopped", flag == "--delete-data")
     if flag == "--keep-data":
         assert "UserErrorBcmDatasourceNotPresent" in run("backup", "Web01").stderr
 

@@ -52,6 +52,13 @@ def test_from_protection_to_deletion(program: Program, ground: Ground, image_dir
         convert(copy.disks[target], form, got)
         assert first_difference(truth, got) is None
     assert program.do("unprotect", guest.name, "--delete-data")["status"] == "Completed"
+    refused(program, "ItemSoftDeleted", "restore", guest.name, "--point", newest["id"], "--as", "x")
+    assert program.do("vault", "show", "main")["items"][0]["deleted_until"] is not None
+    assert program.do("undelete", guest.name)["status"] == "Completed"
+    assert program.do("point", "delete", guest.name, oldest["id"], "--yes")["deleted_until"] is not None
+    assert program.do("point", "undelete", guest.name, oldest["id"])["deleted_until"] is None
+    program.do("vault", "update", "main", "--soft-delete", "disabled")
+    assert program.do("unprotect", guest.name, "--delete-data")["status"] == "Completed"
     assert [guest.chain(target) for target in guest.disks] == [[path] for path in guest.disks.values()]
     assert program.do("vault", "show", "main")["items"] == []
     stored = sum(

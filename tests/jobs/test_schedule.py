@@ -12,7 +12,7 @@ from overwinter.catalog import items, points, policies, schedules, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.database import Catalog
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.jobs import expiry, policy_admin
+from overwinter.jobs import point_expiry, policy_admin
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
 from overwinter.jobs.vault_stores import VaultStores
@@ -80,7 +80,7 @@ class Days:
     def scheduled(self, item: ProtectedItem, status: JobStatus = JobStatus.COMPLETED) -> list[datetime]:
         with self.runtime.catalog.transaction() as tx:
             found = [job for job in job_table.every(tx) if job.item_id == item.id and job.is_scheduled]
-        moments = [expiry.scheduled_for(job) for job in found if job.status is status]
+        moments = [point_expiry.scheduled_for(job) for job in found if job.status is status]
         return sorted(moment for moment in moments if moment is not None)
 
     def points(self, item: ProtectedItem) -> list[RecoveryPoint]:
@@ -100,12 +100,12 @@ class Days:
             return
         number = str(int(self.now.timestamp() * 1_000_000) + job.id.int % 1000)
         point = RecoveryPoint(number, job.item_id, self.now, Consistency.CRASH, None, None, "m")
-        point = replace(point, scheduled=expiry.scheduled_for(job))
+        point = replace(point, scheduled=point_expiry.scheduled_for(job))
         with self.runtime.catalog.transaction() as tx:
             points.put_recovery_point(tx, point)
             item = items.find_by_id(tx, job.item_id)
             assert item is not None
-            expiry.apply(tx, item.id, policies.get_by_id(tx, item.policy_id).content)
+            point_expiry.apply(tx, item.id, policies.get_by_id(tx, item.policy_id).content)
         self.end(job.id)
 
     def end(self, job_id: UUID) -> None:

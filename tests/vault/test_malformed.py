@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from overwinter.model.errors import OverwinterError, VaultDataCorrupt, VaultError
+from overwinter.model.vault_rules import VaultRules
 from overwinter.vault import DiskMap, Manifest, VaultStore
 from overwinter.vault.diskmap import decode_page, decode_root, encode_page, encode_root
 from overwinter.vault.manifest import manifest_object, open_manifest, seal_manifest
@@ -210,12 +211,14 @@ STEERING = {
     "collections/00000002.end": ObjectKind.COLLECTION,
     DELETED: ObjectKind.MARK,
     LOCK: ObjectKind.MARK,
+    "rules/00000001": ObjectKind.MARK,
+    "rules/zz": ObjectKind.MARK,
     "damaged/0011223344556677-0011223344556677": ObjectKind.DAMAGE,
     "damaged/zz": ObjectKind.DAMAGE,
     "lost/0011223344556677": ObjectKind.DAMAGE,
 }
 FIELDS = ["presence", "commit", "owner", "packs", "marked", "sessions", "commits", "until", "machine", "pid"]
-FIELDS += ["segments", "chunks", "pages"]
+FIELDS += ["segments", "chunks", "pages", "soft_delete", "soft_delete_days", "immutability"]
 LISTS = st.lists(st.sampled_from(["", "00" * 8, "zz", "manifests/1"]) | ODD, max_size=2)
 
 
@@ -236,6 +239,8 @@ LISTS = st.lists(st.sampled_from(["", "00" * 8, "zz", "manifests/1"]) | ODD, max
 )
 @example(objects={"sessions/0011223344556677": {"presence": {"machine": "", "pid": 1e999, "started": 0}}})
 @example(objects={DELETED: {"until": "2026-01-01"}})
+@example(objects={"rules/zz": {"soft_delete": "Enabled", "soft_delete_days": 14, "immutability": "Locked"}})
+@example(objects={"rules/00000001": {"soft_delete": "Enabled", "soft_delete_days": 10**12}})
 @example(objects={"damaged/zz": {"segments": []}})
 @example(objects={"damaged/0011223344556677-0011223344556677": {"segments": [2**32]}})
 @example(objects={"lost/0011223344556677": {"chunks": "00" * 15, "pages": ""}})
@@ -259,6 +264,8 @@ def test_steering_objects(objects: dict[str, object]) -> None:
             lambda: vault.deleted_points(),
             lambda: back_up(vault, "2", disks),
             lambda: vault.collect(now=NOW),
+            lambda: vault.rules(),
+            lambda: vault.set_rules(VaultRules()),
             lambda: vault.undelete_point("1", now=NOW),
             lambda: vault.lock_point("1", NOW),
             lambda: vault.delete_point("1", now=NOW),

@@ -15,8 +15,10 @@ from overwinter.api import (
     routes_jobs,
     routes_locks,
     routes_machines,
+    routes_point_deletion,
     routes_points,
     routes_policies,
+    routes_vault_rules,
     routes_vault_work,
     routes_vaults,
 )
@@ -35,8 +37,9 @@ def create_app(service: Service, token: str) -> FastAPI:
     routers = [
         module.router
         for module in (
-            routes_machines, routes_vaults, routes_vault_work, routes_policies, routes_items, routes_points,
-            routes_jobs, routes_groups, routes_collections, routes_locks,
+            routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
+            routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
+            routes_collections, routes_locks,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.guest import GuestView
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock, LockLevel, LockScope
@@ -14,6 +15,7 @@ from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
 from overwinter.model.profile import SupportProfile
 from overwinter.model.protection import ProtectedItem, Vault
+from overwinter.model.vault_rules import Immutability, SoftDelete
 from overwinter.model.vm import VirtualMachine
 from overwinter.vault import VaultStats
 
@@ -37,6 +39,16 @@ class VaultAdmin(Protocol):
 
     def upgrade_stack(self, name: str) -> Vault:
         """Bring a vault to stack V2, for good."""
+
+    def set_rules(
+        self,
+        name: str,
+        *,
+        soft_delete: SoftDelete | None = None,
+        soft_delete_days: int | None = None,
+        immutability: Immutability | None = None,
+    ) -> Vault:
+        """Change what a vault forbids; ``VaultSettingIrreversible``."""
 
     def detach(self, name: str) -> None:
         """Forget a vault and leave its content; ``VaultNotEmpty``."""
@@ -94,6 +106,33 @@ class RestorePointAdmin(Protocol):
         """Remove a lock; ``LockNotFound``."""
 
 
+class ProtectionAdmin(Protocol):
+    """The protection of VMs; every method may raise the model's errors."""
+
+    def protect(
+        self, vault: Vault, machine: VirtualMachine, policy_name: str, disks: DiskSelection | None = None
+    ) -> Job:
+        """Bind a VM to a policy, or change an item's policy or disks; ``ProtectedInAnotherVault``."""
+
+    def stop(self, item: ProtectedItem, *, expire: bool = False) -> Job:
+        """Stop backups and keep the points, with ``expire`` as long as the policy says."""
+
+    def delete_data(self, item: ProtectedItem) -> Job:
+        """Stop backups and delete the points by the vault's rules; ``VaultImmutable``."""
+
+    def undelete(self, item: ProtectedItem) -> Job:
+        """Have deleted data back."""
+
+    def check_point_deletion(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        """The point, if it may be deleted now."""
+
+    def delete_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint | None:
+        """Delete one point; null when it is gone at once."""
+
+    def undelete_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        """Have one deleted point back."""
+
+
 class Service(Protocol):
     """Machines, vaults, policies, items, points and jobs; every method may raise the model's errors.
 
@@ -134,11 +173,9 @@ class Service(Protocol):
     def policy_item_count(self, policy: Policy) -> int:
         """How many items are bound to the policy."""
 
-    def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
-        """Bind a VM to a policy, or an item to another one."""
-
-    def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
-        """Stop protection; with ``delete_data`` remove the item and its recovery points too."""
+    @property
+    def protection(self) -> ProtectionAdmin:
+        """The protection of VMs."""
 
     def items(self, vault: Vault | None = None) -> list[ProtectedItem]:
         """All protected items, of one vault or of all."""
@@ -154,6 +191,9 @@ class Service(Protocol):
 
     def manifest_disks(self, point: RecoveryPoint) -> list[PointDisk]:
         """The disks a recovery point holds."""
+
+    def left_out_disks(self, point: RecoveryPoint) -> list[tuple[str, int]]:
+        """Target and LUN of the VM's other disks at that time."""
 
     def restore_as_vm(
         self, point: RecoveryPoint, *, vm_name: str, directory: Path | None, start: bool

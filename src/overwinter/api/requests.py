@@ -1,21 +1,15 @@
 """What clients ask for: the bodies of the requests on vaults, items and recovery points."""
 
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
-from typing import Self
 
 from pydantic import Field, field_validator
 
 from overwinter.api.documents import ArmModel
+from overwinter.api.requests_rules import SecuritySettings
+from overwinter.api.words import Word
+from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import NotImplementedYet, RequestError
-
-
-class Word(StrEnum):
-    """A fixed word that clients spell in any letter case."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        return next((word for word in cls if word.casefold() == str(value).casefold()), None)
 
 
 class _VaultExtension(ArmModel):
@@ -26,10 +20,11 @@ class _VaultExtension(ArmModel):
 
 class _VaultProperties(ArmModel):
     overwinter: _VaultExtension = _VaultExtension()
+    security_settings: SecuritySettings = SecuritySettings()
 
 
 class VaultRequest(ArmModel):
-    """Body of PUT vault. Settings that this version does not have are accepted and not kept.
+    """Body of PUT and PATCH vault. Settings that this version does not have are accepted and not kept.
 
     Our extension ``overwinter``: where the vault lies (``url``), where the service finds its key
     (``keyReference``), and whether it exists already (``attach``).
@@ -73,8 +68,8 @@ class CopyRequest(ArmModel):
 
 
 class _DiskExclusion(ArmModel):
-    disk_lun_list: list[int] | None = None
-    is_inclusion_list: bool | None = None
+    disk_lun_list: tuple[int, ...] = ()
+    is_inclusion_list: bool = False
 
 
 class _ItemExtendedProperties(ArmModel):
@@ -89,30 +84,48 @@ class _ItemProperties(ArmModel):
     extended_properties: _ItemExtendedProperties | None = None
 
 
+class ItemChange(Enum):
+    """What a PUT of a protected item asks for."""
+
+    PROTECT = "protect"
+    STOP = "stop"
+    SUSPEND = "suspend"
+    UNDELETE = "undelete"
+
+
+_CHANGES = {
+    "": ItemChange.PROTECT,
+    "protected": ItemChange.PROTECT,
+    "irpending": ItemChange.PROTECT,
+    "protectionstopped": ItemChange.STOP,
+    "backupssuspended": ItemChange.SUSPEND,
+}
+
+
 class ItemRequest(ArmModel):
-    """Body of PUT protected item: protect, change the policy, or stop protection and keep the data."""
+    """Body of PUT protected item: protect, change policy or disks, stop, suspend, have back."""
 
     properties: _ItemProperties
 
     @property
-    def stops_protection(self) -> bool:
-        """Whether protection shall stop; raises NotImplementedYet for states that this version lacks."""
-        state = (self.properties.protection_state or "").casefold()
+    def change(self) -> ItemChange:
+        """What is asked. Raises RequestError for a state that nobody can ask for."""
         if self.properties.is_rehydrate:
-            raise NotImplementedYet("Taking back a deletion is not possible in this version.")
-        if state not in ("", "protected", "irpending", "protectionstopped"):
-            raise NotImplementedYet(
-                f"The protection state {self.properties.protection_state!r} is not possible in this version."
-            )
-        return state == "protectionstopped"
+            return ItemChange.UNDELETE
+        state = self.properties.protection_state or ""
+        change = _CHANGES.get(state.casefold())
+        if change is None:
+            raise RequestError(f"The protection state {state!r} cannot be asked for.")
+        return change
 
-    def check_supported(self) -> None:
-        """Raise NotImplementedYet when disks shall be left out: this version backs up all of them."""
+    @property
+    def disks(self) -> DiskSelection | None:
+        """The disks to back up; null when the request does not speak of them."""
         extended = self.properties.extended_properties
-        if extended is not None and extended.disk_exclusion_properties is not None:
-            raise NotImplementedYet(
-                "This version backs up all disks of a VM: leave out diskExclusionProperties."
-            )
+        asked = None if extended is None else extended.disk_exclusion_properties
+        if asked is None:
+            return None
+        return DiskSelection(tuple(sorted(set(asked.disk_lun_list))), included=asked.is_inclusion_list)
 
 
 class _BackupProperties(ArmModel):

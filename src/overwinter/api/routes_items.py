@@ -9,9 +9,9 @@ from overwinter.api import filters, paths, times
 from overwinter.api.context import Api, ItemHere, TheApi, VaultHere
 from overwinter.api.documents import Document
 from overwinter.api.ids import find, last_name, vm_of_item_name
-from overwinter.api.requests import BackupRequest, BackupStatusRequest, ItemRequest
+from overwinter.api.requests import BackupRequest, BackupStatusRequest, ItemChange, ItemRequest
 from overwinter.api.shapes_items import backup_status_shape, container_shape, item_shape, protectable_shape
-from overwinter.model.errors import RequestError
+from overwinter.model.errors import ProtectedVmNotFound, RequestError
 from overwinter.model.job import Job, JobError, JobOperation
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 from overwinter.model.protection import ProtectedItem, Vault
@@ -23,8 +23,8 @@ Shape = dict[str, object]
 
 @router.get(paths.VAULT + "/backupProtectableItems")
 def list_protectable(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias="$filter")) -> Shape:
-    """The VMs that are protected in no vault."""
-    taken = {item.vm_uuid for item in api.service.items()}
+    """The VMs that are actively protected in no vault, and that this vault does not know."""
+    taken = {item.vm_uuid for item in api.service.items() if item.is_active or item.vault_id == vault.id}
     rows = [protectable_shape(api.ids, vault, vm) for vm in api.service.machines() if vm.uuid not in taken]
     return api.rows(filters.select(filter_text, rows))
 
@@ -42,7 +42,7 @@ def list_items(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias
     jobs = api.service.jobs(vault)
     policies = {policy.id: policy for policy in api.service.policies(vault)}
     rows = [
-        item_shape(api.ids, vault, item, policies.get(item.policy_id), _problems(item, jobs))
+        item_shape(api.ids, vault, item, policies.get(item.policy_id), _problems(item, jobs), api.now)
         for item in api.service.items(vault)
     ]
     return api.rows(filters.select(filter_text, rows, {"itemType": filters.same_as("workloadType")}))
@@ -56,13 +56,16 @@ def get_item(item: ItemHere, vault: VaultHere, api: TheApi) -> Shape:
 
 @router.put(paths.ITEM)
 def put_item(item: str, vault: VaultHere, document: Document, api: TheApi) -> Response:
-    """Protect a VM, change its policy, or stop its protection and keep the data."""
+    """Protect a VM, change its policy or disks, stop or suspend its protection, have deleted data back."""
     asked = ItemRequest.read(document)
     vm_name = vm_of_item_name(item)
-    if asked.stops_protection:
+    if asked.change is not ItemChange.PROTECT:
         found = find(api.service.items(vault), vm_name, lambda row: row.vm_name, "protected item")
-        return api.accepted(api.ids.item(vault, found), api.service.unprotect(found, delete_data=False))
-    asked.check_supported()
+        if asked.change is ItemChange.UNDELETE:
+            job = api.service.protection.undelete(found)
+        else:
+            job = api.service.protection.stop(found, expire=asked.change is ItemChange.SUSPEND)
+        return api.accepted(api.ids.item(vault, found), job)
     source = asked.properties.source_resource_id
     # The id keeps the VM's name as it is written; the name in the address may be in lower case.
     wanted = last_name(source, "virtualMachines") if source else vm_name
@@ -71,14 +74,14 @@ def put_item(item: str, vault: VaultHere, document: Document, api: TheApi) -> Re
     policy = last_name(asked.properties.policy_id or "", "backupPolicies")
     machine = find(api.service.machines(), wanted, lambda vm: vm.name, "virtual machine")
     known = find(api.service.policies(vault), policy, lambda row: row.name, "policy")
-    job = api.service.protect(vault, machine, known.name)
+    job = api.service.protection.protect(vault, machine, known.name, asked.disks)
     return api.accepted(api.ids.item_of_machine(vault, DEFAULT_RESOURCE_GROUP, machine.name), job)
 
 
 @router.delete(paths.ITEM)
 def delete_item(item: ItemHere, vault: VaultHere, api: TheApi) -> Response:
-    """Stop protection and delete the item with its recovery points."""
-    return api.accepted(api.ids.item(vault, item), api.service.unprotect(item, delete_data=True))
+    """Stop protection and delete the recovery points; the vault's rules say for how long they are kept."""
+    return api.accepted(api.ids.item(vault, item), api.service.protection.delete_data(item))
 
 
 @router.post(paths.ITEM + "/backup")
@@ -97,7 +100,7 @@ def backup_status(document: Document, api: TheApi) -> Shape:
     """Whether a VM is protected, and in which vault."""
     name = last_name(BackupStatusRequest.read(document).resource_id, "virtualMachines")
     vaults = {vault.id: vault for vault in api.service.vaults.every()}
-    for item in api.service.items():
+    for item in sorted(api.service.items(), key=lambda each: not each.is_active):
         if item.vm_name.casefold() == name.casefold():
             vault = vaults[item.vault_id]
             return backup_status_shape(api.ids, (vault, item, api.policy_of(vault, item)))
@@ -107,12 +110,15 @@ def backup_status(document: Document, api: TheApi) -> Shape:
 def shape_of(api: Api, vault: Vault, item: ProtectedItem) -> Shape:
     """One item with everything that belongs to it."""
     return item_shape(
-        api.ids, vault, item, api.policy_of(vault, item), _problems(item, api.service.jobs(vault))
+        api.ids, vault, item, api.policy_of(vault, item), _problems(item, api.service.jobs(vault)), api.now
     )
 
 
 def _problems(item: ProtectedItem, jobs: Sequence[Job]) -> Sequence[JobError]:
-    """What went wrong in the item's last backup that ended."""
+    """What went wrong in the item's last backup that ended, or that its VM is gone."""
+    if item.is_active and item.missing_since is not None:
+        gone = f"{item.vm_name} does not exist any more; its recovery points are kept."
+        return [JobError(ProtectedVmNotFound.code, gone)]
     ended = [
         job
         for job in jobs

@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, Response
 from overwinter.api import paths
 from overwinter.api.context import GroupHere, TheApi
 from overwinter.api.documents import ArmModel, Document
-from overwinter.api.requests import Word
 from overwinter.api.shapes_collections import lock_shape
+from overwinter.api.words import Word
 from overwinter.model.errors import LockNotFound
 from overwinter.model.lock import LockLevel, LockScope
 

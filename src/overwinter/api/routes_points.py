@@ -37,7 +37,8 @@ def list_points(
 def get_point(point: str, item: ItemHere, vault: VaultHere, api: TheApi) -> Shape:
     """One recovery point with its disks."""
     found = _find(api, item, point)
-    return point_shape(api.ids, vault, item, found, api.service.manifest_disks(found))
+    disks, left_out = api.service.manifest_disks(found), api.service.left_out_disks(found)
+    return point_shape(api.ids, vault, item, found, disks, left_out)
 
 
 @router.post(paths.POINT + "/restore")

@@ -38,7 +38,7 @@ def get_vault(vault: VaultHere, api: TheApi) -> Shape:
 
 @router.put(paths.VAULT)
 def put_vault(vault: str, group: GroupHere, document: Document, api: TheApi) -> Response:
-    """Make a vault; an existing one stays as it is."""
+    """Make a vault; of an existing one only the rules change, where the body has some."""
     asked = VaultRequest.read(document)
     if asked.location is not None and asked.location.casefold() != LOCATION.casefold():
         raise RequestError(f"There is no location {asked.location!r}; the one here is {LOCATION!r}.")
@@ -51,9 +51,18 @@ def put_vault(vault: str, group: GroupHere, document: Document, api: TheApi) -> 
     own = asked.properties.overwinter
     if own.attach:
         return _attach(api, vault, group, asked)
-    if existing is not None and own.url is None and own.key_reference is None:
-        return JSONResponse(vault_shape(api.ids, existing))
-    made = api.service.vaults.create(vault, group, own.url, own.key_reference)
+    made = existing
+    if existing is None or own.url is not None or own.key_reference is not None:
+        made = api.service.vaults.create(vault, group, own.url, own.key_reference)
+    assert made is not None
+    rules = asked.properties.security_settings
+    if not rules.is_empty:
+        made = api.service.vaults.set_rules(
+            made.name,
+            soft_delete=rules.soft_delete,
+            soft_delete_days=rules.soft_delete_days,
+            immutability=rules.immutability,
+        )
     return JSONResponse(vault_shape(api.ids, made), status_code=201 if existing is None else 200)
 
 

@@ -1,10 +1,11 @@
 """Protected items, their containers, and VMs that can be protected, as ARM writes them."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from overwinter.api.ids import Ids, container_name
 from overwinter.api.shapes_errors import health_detail
-from overwinter.api.times import NEVER_BACKED_UP, stamp, stamp_or_none
+from overwinter.api.times import NEVER_BACKED_UP, duration, stamp, stamp_or_none
 from overwinter.model.job import JobError
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 from overwinter.model.policy import Policy
@@ -12,13 +13,22 @@ from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.vm import VirtualMachine
 
 _VM_TYPE = "Microsoft.Compute/virtualMachines"
+#: Before deleted data goes for good, this is the time in which that is said to be near (reference articles).
+_UPCOMING = timedelta(days=2)
+
 _CONTAINER_TYPE = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers"
 
 
 def item_shape(
-    ids: Ids, vault: Vault, item: ProtectedItem, policy: Policy | None, problems: Sequence[JobError]
+    ids: Ids,
+    vault: Vault,
+    item: ProtectedItem,
+    policy: Policy | None,
+    problems: Sequence[JobError],
+    now: datetime,
 ) -> dict[str, object]:
-    """A protected item; ``problems`` are those of its last backup, ``policy`` is null when it is gone."""
+    """A protected item; ``problems`` are what is wrong with it, ``policy`` is null when it is gone."""
+    until = item.deleted_until
     container = container_name(item.resource_group, item.vm_name)
     machine = ids.machine(item.vm_name, item.resource_group)
     return {
@@ -47,11 +57,19 @@ def item_shape(
             # ARM wants a long decimal number here: the first 60 bits of the item's own id.
             "protectedItemDataId": str(item.id.int >> 68),
             "isArchiveEnabled": False,
-            "isScheduledForDeferredDelete": False,
-            "deferredDeleteTimeInUTC": None,
-            "deferredDeleteTimeRemaining": None,
-            "isDeferredDeleteScheduleUpcoming": False,
+            "isScheduledForDeferredDelete": until is not None,
+            "deferredDeleteTimeInUTC": stamp_or_none(until),
+            "deferredDeleteTimeRemaining": None if until is None else duration(until - now),
+            "isDeferredDeleteScheduleUpcoming": until is not None and until - now <= _UPCOMING,
+            "softDeleteRetentionPeriodInDays": vault.rules.soft_delete_days,
             "vaultId": ids.vault(vault),
+            "extendedProperties": {
+                "diskExclusionProperties": {
+                    "diskLunList": list(item.disks.luns),
+                    "isInclusionList": item.disks.included,
+                },
+                "linuxVmApplicationName": "",
+            },
             "overwinter": {"vmUuid": str(item.vm_uuid), "created": stamp(item.created)},
         },
     }

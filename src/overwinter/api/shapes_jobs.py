@@ -12,6 +12,9 @@ from overwinter.model.protection import Vault
 
 _CANCELLABLE = 1
 
+#: What ARM calls some of the properties of our jobs.
+_BAG_NAMES = {"policy": "Policy Name", "recovery_points": "Number of Recovery Points"}
+
 
 def job_shape(
     ids: Ids,
@@ -43,7 +46,8 @@ def job_shape(
         "errorDetails": [error_detail(problem, profile) for problem in job.errors],
         "extendedInfo": {
             "tasksList": [_task(task, now) for task in job.tasks],
-            "propertyBag": {"VM Name": job.vm_name} | {k: _text(v) for k, v in job.properties.items()},
+            "propertyBag": {"VM Name": job.vm_name}
+            | {_BAG_NAMES.get(k, k): _text(v) for k, v in job.properties.items()},
             "internalPropertyBag": {},
             "progressPercentage": _overall_percent(job),
             "estimatedRemainingDuration": None if remaining is None else duration(remaining),

@@ -23,8 +23,13 @@ def point_shape(
     item: ProtectedItem,
     point: RecoveryPoint,
     disks: Sequence[PointDisk] | None = None,
+    left_out: Sequence[tuple[str, int]] = (),
 ) -> dict[str, object]:
-    """A recovery point; ``disks`` adds the disk configuration, which lists leave out."""
+    """A recovery point; ``disks`` adds the disk configuration, which lists leave out.
+
+    ``left_out`` are target and LUN of the disks that the VM had besides.
+    """
+    deleted = item.is_deleted or point.deleted_until is not None
     properties: dict[str, object] = {
         "objectType": "IaasVMRecoveryPoint",
         "recoveryPointType": point.consistency.value,
@@ -44,7 +49,7 @@ def point_shape(
         "recoveryPointProperties": {
             "expiryTime": stamp_or_none(point.expires),
             "ruleName": point.rule,
-            "isSoftDeleted": False,
+            "isSoftDeleted": deleted,
         },
         "keyAndSecret": None,
         "overwinter": {
@@ -54,12 +59,13 @@ def point_shape(
             "incremental": point.incremental,
             "freezeMs": point.freeze_ms,
             "warnings": list(point.warnings),
+            "deletedUntil": stamp_or_none(point.deleted_until or item.deleted_until),
         },
     }
     if disks is not None:
         properties["recoveryPointDiskConfiguration"] = {
             "numberOfDisksIncludedInBackup": len(disks),
-            "numberOfDisksAttachedToVm": len(disks),
+            "numberOfDisksAttachedToVm": len(disks) + len(left_out),
             "includedDiskList": [
                 {
                     "lun": disk.lun,
@@ -68,7 +74,10 @@ def point_shape(
                 }
                 for disk in disks
             ],
-            "excludedDiskList": [],
+            "excludedDiskList": [
+                {"lun": lun, "name": disk_name(item.vm_name, lun), "overwinter": {"target": target}}
+                for target, lun in left_out
+            ],
         }
     return {
         "id": ids.point(vault, item, point.id),

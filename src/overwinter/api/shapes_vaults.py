@@ -6,6 +6,7 @@ from datetime import datetime
 from overwinter.api.ids import Ids
 from overwinter.api.times import stamp, stamp_or_none
 from overwinter.model.protection import Vault
+from overwinter.model.vault_rules import SoftDelete
 from overwinter.vault import VaultStats
 
 
@@ -26,8 +27,15 @@ def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
             "publicNetworkAccess": "Enabled",
             "backupStorageVersion": vault.stack.value,
             "securitySettings": {
-                "softDeleteSettings": {"softDeleteState": "Disabled", "enhancedSecurityState": "Disabled"},
-                "immutabilitySettings": {"state": "Disabled", "configuration": None},
+                "softDeleteSettings": {
+                    "softDeleteState": vault.rules.soft_delete.value,
+                    "softDeleteRetentionPeriodInDays": vault.rules.soft_delete_days,
+                    "enhancedSecurityState": vault.rules.soft_delete.value,
+                },
+                "immutabilitySettings": {
+                    "state": vault.rules.immutability.value,
+                    "configuration": {"type": "AsPerPolicy"} if vault.rules.is_immutable else None,
+                },
                 "multiUserAuthorization": "Disabled",
             },
             "redundancySettings": {
@@ -40,6 +48,26 @@ def vault_shape(ids: Ids, vault: Vault) -> dict[str, object]:
                 "keyReference": vault.key_reference,
                 "created": stamp(vault.created),
             },
+        },
+    }
+
+
+def vault_config_shape(ids: Ids, vault: Vault) -> dict[str, object]:
+    """Soft delete of a vault, where the backup API has it."""
+    final = vault.rules.soft_delete is SoftDelete.ALWAYS_ON
+    return {
+        "id": f"{ids.vault(vault)}/backupconfig/vaultconfig",
+        "name": "vaultconfig",
+        "type": "Microsoft.RecoveryServices/vaults/backupconfig",
+        "properties": {
+            "storageModelType": "LocallyRedundant",
+            "storageType": "LocallyRedundant",
+            "storageTypeState": "Unlocked",
+            "enhancedSecurityState": "Enabled" if final else vault.rules.soft_delete.value,
+            "softDeleteFeatureState": vault.rules.soft_delete.value,
+            "softDeleteRetentionPeriodInDays": vault.rules.soft_delete_days,
+            "resourceGuardOperationRequests": [],
+            "isSoftDeleteFeatureStateEditable": not final,
         },
     }
 

@@ -6,8 +6,8 @@ SQLite (WAL) by default, PostgreSQL by URL. Every use is a short transaction::
         jobs.set_status(tx, job_id, JobStatus.COMPLETED, ended=now)
 
 The query modules of this room (``vaults``, ``policies``, ``schedules``, ``items``, ``points``,
-``collections``, ``locks``, ``captures``, ``merges``, ``tracks``, ``jobs``) take such a transaction as their
-first argument, so that one change of several tables is one commit.
+``collections``, ``locks``, ``captures``, ``merges``, ``tracks``, ``jobs``, ``upkeep``) take such a
+transaction as their first argument, so that one change of several tables is one commit.
 """
 
 from collections.abc import Iterator

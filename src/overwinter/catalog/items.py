@@ -8,20 +8,35 @@ import sqlalchemy as sa
 
 from overwinter.catalog.database import Transaction
 from overwinter.catalog.tables import protected_items, recovery_points, schedules, tracks
-from overwinter.model.errors import NotFound
+from overwinter.model.disk_selection import DiskSelection
+from overwinter.model.errors import NotFound, ProtectedInAnotherVault
 from overwinter.model.protection import ProtectedItem, ProtectionState
 
 
 def _value(row: sa.RowMapping) -> ProtectedItem:
-    return ProtectedItem(**{**row, "state": ProtectionState(row["state"])})
+    disks = DiskSelection(tuple(row["disks"]["luns"]), row["disks"]["included"])
+    return ProtectedItem(**{**row, "state": ProtectionState(row["state"]), "disks": disks})
 
 
 def put(tx: Transaction, item: ProtectedItem) -> None:
-    """Add an item, or replace the one with the same id."""
-    if tx.execute(sa.select(protected_items.c.id).where(protected_items.c.id == item.id)).first() is None:
-        tx.execute(protected_items.insert().values(**vars(item)))
-    else:
-        tx.execute(protected_items.update().where(protected_items.c.id == item.id).values(**vars(item)))
+    """Add an item, or replace the one with the same id.
+
+    Raises ProtectedInAnotherVault when it is active and so is another item of its VM; the database itself
+    guarantees it (a unique index), so two requests at once cannot both pass.
+    """
+    disks = {"luns": list(item.disks.luns), "included": item.disks.included}
+    values: dict[str, Any] = {**vars(item), "disks": disks}
+    try:
+        with tx.begin_nested():
+            if find_by_id(tx, item.id) is None:
+                tx.execute(protected_items.insert().values(**values))
+            else:
+                tx.execute(protected_items.update().where(protected_items.c.id == item.id).values(**values))
+    except sa.exc.IntegrityError as error:
+        raise ProtectedInAnotherVault(
+            f"{item.vm_name} is protected in another vault already. Stop that protection first: "
+            f"overwinter unprotect {item.vm_name} --keep-data --vault OTHER"
+        ) from error
 
 
 def _select(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[ProtectedItem]:
@@ -55,6 +70,16 @@ def find_by_id(tx: Transaction, item_id: UUID) -> ProtectedItem | None:
 def of_machine(tx: Transaction, vm_uuid: UUID) -> list[ProtectedItem]:
     """The items of a VM in all vaults; at most one of them is active."""
     return _select(tx, protected_items.c.vm_uuid == vm_uuid)
+
+
+def free_name(tx: Transaction, vault_id: UUID, vm_name: str, vm_uuid: UUID) -> str:
+    """``vm_name``, or with a part of the UUID behind it when the vault has an item of that name.
+
+    Items are addressed by name, and two VMs, one after the other, may have the same.
+    """
+    others = (item for item in every(tx, vault_id) if item.vm_uuid != vm_uuid)
+    taken = {item.vm_name.casefold() for item in others}
+    return f"{vm_name}-{vm_uuid.hex[:8]}" if vm_name.casefold() in taken else vm_name
 
 
 def record_backup(

@@ -84,6 +84,20 @@ def active(tx: Transaction) -> list[Job]:
     return _select(tx, jobs.c.status.in_(ACTIVE))
 
 
+def last_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> Job | None:
+    """The job of that kind in a vault that started last, or None."""
+    newest = sa.select(sa.func.max(jobs.c.started)).where(
+        jobs.c.vault_id == vault_id, jobs.c.operation == operation
+    )
+    found = _select(
+        tx,
+        jobs.c.vault_id == vault_id,
+        jobs.c.operation == operation,
+        jobs.c.started == newest.scalar_subquery(),
+    )
+    return found[0] if found else None
+
+
 def parameters_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> list[dict[str, Any]]:
     """What was asked in every job of that kind in a vault, in any order."""
     query = sa.select(jobs.c.parameters).where(jobs.c.vault_id == vault_id, jobs.c.operation == operation)

@@ -1,6 +1,7 @@
 """Restore points and recovery points in the catalog."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -155,6 +156,23 @@ def recovery_points_in(tx: Transaction, vault_id: UUID) -> list[RecoveryPoint]:
         .order_by(recovery_points.c.created)
     )
     return [_recovery_point(row) for row in tx.execute(query).mappings()]
+
+
+def expired_or_due(tx: Transaction, vault_id: UUID, now: datetime) -> set[UUID]:
+    """Items of a vault with a point in it that expires, or whose days after deletion end, before ``now``.
+
+    They are candidates only: what may really go is a rule of the model.
+    """
+    query = (
+        sa.select(recovery_points.c.item_id)
+        .join(protected_items)
+        .where(
+            protected_items.c.vault_id == vault_id,
+            recovery_points.c.manifest.is_not(None),
+            sa.or_(recovery_points.c.expires <= now, recovery_points.c.deleted_until <= now),
+        )
+    )
+    return set(tx.execute(query.distinct()).scalars())
 
 
 def get_recovery_point(tx: Transaction, item_id: UUID, point_id: str) -> RecoveryPoint:

@@ -45,7 +45,7 @@ def _reference(name: str, target: str, *, nullable: bool = False) -> sa.Column[A
 
 
 #: States of an item in which its VM may not be protected a second time (one active vault per VM).
-_ACTIVE_ITEM = sa.text("state <> 'ProtectionStopped'")
+_ACTIVE_ITEM = sa.text("state NOT IN ('ProtectionStopped', 'BackupsSuspended')")
 
 #: Jobs that change a VM's chain exclude each other; a restore only reads and waits in the VM's queue.
 _ACTIVE_CHAIN_JOB = sa.text("status IN ('InProgress', 'Cancelling') AND operation <> 'Restore'")
@@ -69,6 +69,9 @@ vaults = sa.Table(
     sa.Column("key_reference", sa.Text, nullable=False),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("stack", sa.String(8), nullable=False),
+    sa.Column("soft_delete", sa.String(20), nullable=False),
+    sa.Column("soft_delete_days", sa.Integer, nullable=False),
+    sa.Column("immutability", sa.String(20), nullable=False),
 )
 sa.Index("uq_vaults_name", sa.func.lower(vaults.c.name), unique=True)
 
@@ -96,6 +99,9 @@ protected_items = sa.Table(
     sa.Column("last_backup", UtcDateTime),
     sa.Column("last_backup_status", sa.String(30), nullable=False),
     sa.Column("last_recovery_point", UtcDateTime),
+    sa.Column("disks", sa.JSON, nullable=False),
+    sa.Column("deleted_until", UtcDateTime),
+    sa.Column("missing_since", UtcDateTime),
 )
 sa.Index(
     "uq_protected_items_active",
@@ -171,6 +177,7 @@ recovery_points = sa.Table(
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("scheduled", UtcDateTime),
     sa.Column("rule", sa.String(20)),
+    sa.Column("deleted_until", UtcDateTime),
 )
 
 #: Per protected item: the last moment of its policy's schedule that is dealt with.
@@ -179,6 +186,15 @@ schedules = sa.Table(
     metadata,
     sa.Column("item_id", sa.Uuid, sa.ForeignKey("protected_items.id"), primary_key=True),
     sa.Column("done_until", UtcDateTime, nullable=False),
+)
+
+#: What has gone from a vault since its space was freed.
+vault_upkeep = sa.Table(
+    "vault_upkeep",
+    metadata,
+    sa.Column("vault_id", sa.Uuid, sa.ForeignKey("vaults.id"), primary_key=True),
+    sa.Column("removed_points", sa.Integer, nullable=False),
+    sa.Column("collected", UtcDateTime),
 )
 
 #: A snapshot that is about to be taken or was just taken: written before the freeze, gone with the point.

@@ -9,6 +9,7 @@ from overwinter.cli.connection import Arm, Connection
 from overwinter.cli.failure import Failure
 from overwinter.cli.point_work import PointWork
 from overwinter.cli.policy_views import PolicyView
+from overwinter.cli.protection import Protection
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
@@ -23,27 +24,34 @@ class AmbiguousVault(Exception):
 
 
 class Client:
-    """One service, as the commands see it; ``vault_work`` for whole vaults, ``point_work`` for the host."""
+    """One service as the commands see it; ``vault_work``, ``point_work``, ``protection`` are parts of it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._group = f"{connection.subscription}/resourceGroups/{DEFAULT_RESOURCE_GROUP}"
         self.vault_work = VaultWork(connection)
         self.point_work = PointWork(connection)
+        self.protection = Protection(connection)
 
     # --- machines
 
     def machines(self) -> list[MachineView]:
         """All VMs of the host, with the vault each is protected in."""
-        vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
+        vaults = self._vaults_of_machines()
         rows = self._connection.rows(f"{self._connection.subscription}{_COMPUTE}")
         return [read_view(MachineView.read, row, vaults.get(row["name"])) for row in rows]
 
-    def machine(self, name: str) -> MachineView:
-        """One VM, its guest agent asked."""
-        vaults = {item.vm: item.vault for vault in self.vaults() for item in self.items(vault)}
-        arm = self._connection.get(self._machine_path(name), **{"$expand": "instanceView"})
+    def machine(self, name: str, *, ask_guest: bool = False) -> MachineView:
+        """One VM; with ``ask_guest`` its guest agent is asked, which may take seconds."""
+        vaults = self._vaults_of_machines()
+        expand = {"$expand": "instanceView"} if ask_guest else {}
+        arm = self._connection.get(self._machine_path(name), **expand)
         return read_view(MachineView.read, arm, vaults.get(arm["name"]))
+
+    def _vaults_of_machines(self) -> dict[str, str]:
+        """The vault of each VM: where it is protected, or else one that has points of it."""
+        items = [item for vault in self.vaults() for item in self.items(vault)]
+        return {item.vm: item.vault for item in sorted(items, key=lambda each: each.is_active)}
 
     def _machine_path(self, name: str) -> str:
         refuse_slash("virtual machine", name)
@@ -110,42 +118,6 @@ class Client:
             names = ", ".join(sorted(item.vault for item in found))
             raise AmbiguousVault(f"The VM {vm!r} is in several vaults: {names}.")
         return found[0]
-
-    def protect(self, vault: VaultView, vm: str, policy: str) -> JobView:
-        """Bind a VM to a policy."""
-        refuse_slash("policy", policy)
-        machine = self._connection.get(self._machine_path(vm))
-        name = f"iaasvmcontainerv2;{DEFAULT_RESOURCE_GROUP};{str(machine['name']).lower()}"
-        container = f"{vault.address}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
-        body = {
-            "properties": {
-                "protectedItemType": "Microsoft.Compute/virtualMachines",
-                "policyId": f"{vault.address}/backupPolicies/{policy}",
-                "sourceResourceId": machine["id"],
-            }
-        }
-        return started(
-            self._connection,
-            vault.address,
-            self._connection.put(f"{container}/protectedItems/VM;{name}", body),
-        )
-
-    def unprotect(self, item: ItemView, *, delete_data: bool) -> JobView:
-        """Stop protection; keep the data or delete it."""
-        if delete_data:
-            return started(
-                self._connection, vault_address(item.address), self._connection.delete(item.address)
-            )
-        body = {
-            "properties": {
-                "protectedItemType": "Microsoft.Compute/virtualMachines",
-                "policyId": "",
-                "protectionState": "ProtectionStopped",
-            }
-        }
-        return started(
-            self._connection, vault_address(item.address), self._connection.put(item.address, body)
-        )
 
     # --- backup and restore
 

@@ -1,4 +1,4 @@
-"""``overwinter protect``, ``backup``, ``points``, ``restore``, ``unprotect``: the main work."""
+"""``overwinter backup``, ``points``, ``restore``: the main work."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from overwinter.cli.output import Output, size, table
+from overwinter.cli.output import Output, size, table, text
 from overwinter.cli.session import (
     AsJson,
     Directory,
@@ -17,26 +17,9 @@ from overwinter.cli.session import (
 )
 from overwinter.cli.views import PointView
 from overwinter.model.errors import NotFound
-from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 Vm = Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")]
-
-
-def protect(
-    vm: Vm,
-    vault: Annotated[str, typer.Option(help="The vault that shall hold its recovery points.")],
-    policy: Annotated[
-        str, typer.Option(help="What backups must reach and how long points are kept.")
-    ] = DEFAULT_POLICY,
-    wait: Wait = True,
-    directory: Directory = DEFAULT_DIRECTORY,
-    as_json: AsJson = False,
-) -> None:
-    """Protect a VM, or give a protected one another policy."""
-    output = Output(as_json=as_json)
-    with session(directory, output) as client:
-        finish(client, client.protect(client.vault(vault), vm, policy), output, wait=wait)
 
 
 def backup(
@@ -63,6 +46,7 @@ def points(
     output = Output(as_json=as_json)
     with session(directory, output) as client:
         found = client.points(client.item(vm, vault))
+    deleted = ("DELETED UNTIL",) if any(point.deleted_until for point in found) else ()
     rows = [
         (
             point.id,
@@ -73,10 +57,11 @@ def points(
             size(point.bytes_read),
             size(point.bytes_stored),
             _kept(point),
+            *(text(point.deleted_until) for _ in deleted),
         )
         for point in found
     ]
-    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED", "KEPT UNTIL")
+    headings = ("POINT", "CREATED", "CONSISTENCY", "TIER", "KIND", "READ", "STORED", "KEPT UNTIL", *deleted)
     output.show(found, table(*headings, rows=rows, whole="POINT"))
 
 
@@ -121,26 +106,6 @@ def restore(
         finish(client, job, output, wait=wait)
 
 
-def unprotect(
-    vm: Vm,
-    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep the recovery points.")] = False,
-    delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Delete all recovery points too.")
-    ] = False,
-    vault: VaultOption = None,
-    wait: Wait = True,
-    directory: Directory = DEFAULT_DIRECTORY,
-    as_json: AsJson = False,
-) -> None:
-    """Stop protecting a VM; it gets its original disk files back."""
-    output = Output(as_json=as_json)
-    if keep_data == delete_data:
-        raise typer.BadParameter("Say which: --keep-data or --delete-data.", param_hint="'--keep-data'")
-    with session(directory, output) as client:
-        job = client.unprotect(client.item(vm, vault), delete_data=delete_data)
-        finish(client, job, output, wait=wait)
-
-
 def _kept(point: PointView) -> str | None:
     """The day on which a point expires, and the rule of its policy that says so."""
     if point.expires is None:
@@ -151,8 +116,9 @@ def _kept(point: PointView) -> str | None:
 
 def _choose(found: list[PointView], name: str, vm: str) -> PointView:
     """The point of that id, or the newest; NotFound."""
-    if name == "latest" and found:
-        return found[0]
+    living = [point for point in found if point.deleted_until is None]
+    if name == "latest" and living:
+        return living[0]
     for point in found:
         if point.id == name:
             return point
@@ -162,8 +128,6 @@ def _choose(found: list[PointView], name: str, vm: str) -> PointView:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command(epilog="Example: overwinter protect web01 --vault main")(protect)
     app.command(epilog="Example: overwinter backup web01 --wait")(backup)
     app.command(epilog="Example: overwinter points web01")(points)
     app.command(epilog="Example: overwinter restore web01 --point latest --as web01-copy")(restore)
-    app.command(epilog="Example: overwinter unprotect web01 --keep-data")(unprotect)

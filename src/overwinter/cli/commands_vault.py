@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import typer
 from typer.core import TyperCommand
 
-from overwinter.cli import commands_vault_key
+from overwinter.cli import commands_vault_key, commands_vault_rules
 from overwinter.cli.output import Output, facts, table
 from overwinter.cli.session import AsJson, Directory, Wait, finish, session
 from overwinter.cli.vault_reports import show_stats
@@ -15,6 +15,9 @@ from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="Vaults: where recovery points are kept.")
 app.add_typer(commands_vault_key.app, name="key")
+app.command("update", epilog="Example: overwinter vault update main --soft-delete-days 30")(
+    commands_vault_rules.update_vault
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the vault.")]
 KeyOption = Annotated[
@@ -123,12 +126,24 @@ def show_vault(name: Name, directory: Directory = DEFAULT_DIRECTORY, as_json: As
     with session(directory, output) as client:
         vault = client.vault(name)
         items = client.items(vault)
-    rows = [(i.vm, i.policy, i.state, i.last_backup, i.last_backup_status) for i in items]
+    rows = [
+        (i.vm, i.policy, i.protection, i.health, i.last_backup, i.last_backup_status, i.deleted_until)
+        for i in items
+    ]
+    headings = ("VM", "POLICY", "PROTECTION", "HEALTH", "LAST BACKUP", "RESULT", "DELETED UNTIL")
     output.show(
         {"vault": vault, "items": items},
-        facts(name=vault.name, place=vault.url, key=vault.key, stack=vault.stack, created=vault.created),
+        facts(
+            name=vault.name,
+            place=vault.url,
+            key=vault.key,
+            stack=vault.stack,
+            created=vault.created,
+            soft_delete=f"{vault.soft_delete}, {vault.soft_delete_days} days",
+            immutability=vault.immutability,
+        ),
         "",
-        table("VM", "POLICY", "PROTECTION", "LAST BACKUP", "RESULT", rows=rows),
+        table(*headings, rows=rows),
     )
 
 
@@ -223,7 +238,10 @@ def copy_vault(
 def clean_up_vault(
     name: Name, wait: Wait = True, directory: Directory = DEFAULT_DIRECTORY, as_json: AsJson = False
 ) -> None:
-    """Free the space of what no recovery point needs. Backups may run meanwhile."""
+    """Remove what has expired, and free the space of what no recovery point needs.
+
+    Backups may run meanwhile. The service does it by itself when something is due.
+    """
     output = Output(as_json=as_json)
     with session(directory, output) as client:
         finish(client, client.vault_work.clean_up(client.vault(name)), output, wait=wait)

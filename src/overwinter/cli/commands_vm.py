@@ -33,7 +33,7 @@ def show_vm(
     """Show one virtual machine: state, disks, guest agent."""
     output = Output(as_json=as_json)
     with session(directory, output) as client:
-        vm = client.machine(name)
+        vm = client.machine(name, ask_guest=True)
     disks = [
         ("system" if d.lun < 0 else d.lun, d.target, size(d.size), d.format, d.layers, d.path)
         for d in vm.disks

@@ -58,9 +58,13 @@ class Connection:
         """Start something."""
         return self._send("POST", path, body)
 
-    def delete(self, path: str) -> httpx.Response:
+    def patch(self, path: str, body: Arm) -> httpx.Response:
+        """Change parts of the resource at a path."""
+        return self._send("PATCH", path, body)
+
+    def delete(self, path: str, **query: str) -> httpx.Response:
         """Remove the resource at a path."""
-        return self._send("DELETE", path)
+        return self._send("DELETE", path, query=query)
 
     def _send(
         self,

@@ -4,8 +4,10 @@ import typer
 
 from overwinter.cli import (
     commands_collection,
+    commands_item,
     commands_job,
     commands_lock,
+    commands_point,
     commands_policy,
     commands_profile,
     commands_protection,
@@ -26,10 +28,12 @@ app.command(epilog="Example: overwinter serve --dir /var/lib/overwinter")(comman
 app.add_typer(commands_vm.app, name="vm")
 app.add_typer(commands_vault.app, name="vault")
 app.add_typer(commands_policy.app, name="policy")
+commands_item.add_to(app)
 commands_protection.add_to(app)
 app.add_typer(commands_collection.app, name="collection")
 app.add_typer(commands_lock.app, name="lock")
 app.add_typer(commands_profile.app, name="profile")
+app.add_typer(commands_point.app, name="point")
 app.add_typer(commands_job.app, name="job")
 
 

@@ -132,11 +132,15 @@ class VaultView:
     key: str
     created: datetime
     stack: str
+    soft_delete: str
+    soft_delete_days: int
+    immutability: str
 
     @classmethod
     def read(cls, arm: Arm) -> Self:
         """From a Recovery Services vault."""
         own = arm["properties"]["overwinter"]
+        security = arm["properties"]["securitySettings"]
         return cls(
             address=arm["id"],
             name=arm["name"],
@@ -146,6 +150,9 @@ class VaultView:
             key=own["keyReference"],
             created=sure_moment(own["created"]),
             stack=arm["properties"]["backupStorageVersion"],
+            soft_delete=security["softDeleteSettings"]["softDeleteState"],
+            soft_delete_days=security["softDeleteSettings"]["softDeleteRetentionPeriodInDays"],
+            immutability=security["immutabilitySettings"]["state"],
         )
 
 
@@ -167,27 +174,50 @@ class AttachedView:
 
 @dataclass(frozen=True)
 class ItemView:
-    """A protected item: a VM in a vault."""
+    """A protected item: a VM in a vault.
+
+    ``deleted_until`` is set when its data is deleted and can be had back until then. ``disks`` lists the LUNs
+    of the data disks that are left out, or with ``only_these_disks`` of the only ones that are backed up.
+    """
 
     address: str
     vm: str
     vault: str
     policy: str
     state: str
+    health: str
+    deleted_until: datetime | None
+    disks: tuple[int, ...]
+    only_these_disks: bool
     last_backup: datetime | None
     last_backup_status: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether backups may run."""
+        return self.state in ("IRPending", "Protected")
+
+    @property
+    def protection(self) -> str:
+        """The state for people, who must see that data is deleted."""
+        return self.state if self.deleted_until is None else "Deleted"
 
     @classmethod
     def read(cls, arm: Arm) -> Self:
         """From a protected item."""
         known = arm["properties"]
         ran = bool(known["lastBackupStatus"])
+        chosen = known["extendedProperties"]["diskExclusionProperties"]
         return cls(
             address=arm["id"],
             vm=known["friendlyName"],
             vault=arm["id"].split("/")[8],
             policy=known["policyName"],
             state=known["protectionState"],
+            health=known["protectionStatus"],
+            deleted_until=moment(known["deferredDeleteTimeInUTC"]),
+            disks=tuple(chosen["diskLunList"]),
+            only_these_disks=chosen["isInclusionList"],
             last_backup=moment(known["lastBackupTime"]) if ran else None,
             last_backup_status=known["lastBackupStatus"],
         )
@@ -211,6 +241,7 @@ class PointView:
     bytes_stored: int
     freeze_ms: int | None
     warnings: tuple[str, ...]
+    deleted_until: datetime | None
 
     @classmethod
     def read(cls, arm: Arm, item: ItemView) -> Self:
@@ -232,6 +263,7 @@ class PointView:
             bytes_stored=own["bytesStored"],
             freeze_ms=own["freezeMs"],
             warnings=tuple(own["warnings"]),
+            deleted_until=moment(own["deletedUntil"]),
         )
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from overwinter.model.errors import HypervisorError
-from overwinter.model.vm import DiskFormat, ImageLayer
+from overwinter.model.vm import OS_LUN, DiskFormat, ImageLayer
 
 #: Source attribute that holds the path, by disk type. Other types have no path on this host.
 PATH_ATTRIBUTE = {"file": "file", "block": "dev"}
@@ -86,6 +86,12 @@ def media(xml: str) -> dict[str, str]:
     """
     labels = parse(xml).find(f"./metadata/{{{MEDIA_NAMESPACE}}}media")
     return {} if labels is None else {each.get("target", ""): each.get("type", "") for each in labels}
+
+
+def hard_disks(xml: str) -> tuple[tuple[str, int], ...]:
+    """Target and LUN of every disk that is no drive for removable media, covered by backups or not."""
+    fixed = [disk.target for disk in disks(xml) if not disk.removable]
+    return tuple((target, lun) for lun, target in enumerate(fixed, start=OS_LUN))
 
 
 def disk_element(root: Element, target: str) -> Element | None:

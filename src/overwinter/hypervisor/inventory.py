@@ -62,6 +62,12 @@ def exists(hypervisor: Hypervisor, vm_uuid: UUID) -> bool:
         return False
 
 
+def names(hypervisor: Hypervisor) -> dict[UUID, str]:
+    """Names of all domains of the host; nothing else is looked at. Raises HypervisorUnavailable."""
+    with hypervisor.session() as connection:
+        return {UUID(domain.UUIDString()): domain.name() for domain in connection.listAllDomains()}
+
+
 def power_state(hypervisor: Hypervisor, vm_uuid: UUID) -> PowerState:
     """Power state alone, without looking at disks. Raises NotFound, HypervisorUnavailable."""
     with hypervisor.domain(vm_uuid) as domain:

@@ -10,9 +10,11 @@ Which file answers which question:
   ``merging``: chains follow; ``abandoned``: points of a removed VM
 - ``locking``: which locks stand in the way of what; ``shield``: they hold on disk
 - ``restore`` (with ``restored_disk``): a recovery point becomes disks or a VM again
-- ``protection``: a VM enters and leaves protection
 - ``schedule``: backups start when policies say so; ``policy_admin``: what a caller may ask of policies;
-  ``expiry``: until when their points are kept; ``throttle``: a policy's limit on transfers
+  ``point_expiry``: until when their points are kept; ``throttle``: a policy's limit on transfers
+- ``protection_admin``: what a caller may ask about protection; ``protection``: a VM leaves it; ``deletion``:
+  backup data is deleted and had back; ``expiry``: what time takes away; ``follow``: VMs by their UUID
+- ``upkeep``: the small loop that starts what nobody asks for
 - ``vault_admin``: what a caller may ask of whole vaults; ``vault_work``: the jobs on them; ``reports``: what
   they found; ``vault_points``: the catalog follows what a vault holds
 - ``reconcile``: what a crash left behind is put right at start

@@ -20,6 +20,7 @@ from overwinter.catalog import items, points
 from overwinter.catalog import jobs as job_table
 from overwinter.jobs import (
     clean_up,
+    deletion,
     preflight,
     protection,
     prune,
@@ -99,6 +100,7 @@ class JobEngine(DBOSConfiguredInstance):
             JobOperation.DELETE_BACKUP_DATA: self.delete_backup_data,
             JobOperation.CLEAN_UP_POINTS: self.clean_up_points,
             JobOperation.DELETE_POINTS: self.clean_up_points,
+            JobOperation.UNDELETE: self.undelete,
             **dict.fromkeys(vault_work.TASKS, self.work_on_vault),
         }
 
@@ -237,7 +239,7 @@ class JobEngine(DBOSConfiguredInstance):
 
     @DBOS.workflow()
     def delete_backup_data(self, job_id: str) -> None:
-        """Flatten the VM's chains, delete the vault's points, forget the item."""
+        """Flatten the VM's chains, delete the vault's points, forget the item when none of them is kept."""
         if not self.begin(job_id):
             return
         outcome = _Outcome()
@@ -245,6 +247,14 @@ class JobEngine(DBOSConfiguredInstance):
             # The snapshot-only points that flattening removes are among those to be deleted: no warning.
             self.flatten(job_id)
             self.delete_data(job_id)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
+    def undelete(self, job_id: str) -> None:
+        """Have deleted data back; protection stays stopped."""
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.take_back(job_id)
         self.finish(job_id, outcome)
 
     @DBOS.workflow()
@@ -359,8 +369,13 @@ class JobEngine(DBOSConfiguredInstance):
     @DBOS.step()
     @lasting
     def delete_data(self, job_id: str) -> None:
-        """See ``protection``."""
-        protection.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
+        """See ``deletion``."""
+        deletion.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    def take_back(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``deletion``."""
+        return deletion.undelete(self._runtime, UUID(job_id), self._reporter(job_id).check)
 
     @DBOS.step()
     @lasting

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
-from overwinter.hypervisor import inventory, secrets
+from overwinter.hypervisor import secrets
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs import disk_rules, locking, prune
+from overwinter.jobs.follow import machine_of
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import (
     DatasourceNotPresent,
@@ -60,7 +61,7 @@ def check(runtime: Runtime, job_id: UUID) -> Prepared:
     item, policy = item_and_policy(runtime, job_id)
     with runtime.catalog.transaction() as tx:
         stack = vaults.get_by_id(tx, item.vault_id).stack
-    machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+    machine = item.disks.applied(machine_of(runtime, item))
     _check_state(machine, policy)
     disk_rules.check(machine, runtime.settings.profile, stack)
     secrets.check_readable(runtime.hypervisor, machine)

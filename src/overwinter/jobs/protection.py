@@ -1,14 +1,14 @@
-"""A VM enters protection (ConfigureBackup) and leaves it (DisableBackup, DeleteBackupData).
+"""A VM leaves protection (DisableBackup, and the first part of DeleteBackupData).
 
 Leaving gives the VM its original disk files back: all restore points go, all overlays merge into the
-originals. With ``delete data`` the vault's recovery points go too; else they stay restorable.
+originals, whatever becomes of the recovery points in the vault (``deletion``).
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
-from overwinter.catalog import items, merges, points, tracks, vaults
+from overwinter.catalog import items, merges, points, tracks
 from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.limits import MergeLimits
@@ -20,17 +20,14 @@ from overwinter.model.job import JobError
 from overwinter.model.lock import Access
 from overwinter.model.names import is_overlay
 from overwinter.model.point import RestorePoint
-from overwinter.model.protection import ProtectedItem, ProtectionState
+from overwinter.model.protection import ProtectionState
 from overwinter.model.vm import Disk, VirtualMachine
 
 #: Property of a job: how far the disks are.
 _BEGUN = "disks"
 
-
-def _item(runtime: Runtime, job_id: UUID) -> ProtectedItem | None:
-    with runtime.catalog.transaction() as tx:
-        job = job_table.get(tx, job_id)
-        return None if job.item_id is None else items.find_by_id(tx, job.item_id)
+#: Parameter of a job: the state in which it leaves the item.
+STATE = "state"
 
 
 def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[JobError, ...]:
@@ -39,18 +36,26 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
     Raises ScopeLocked, with nothing changed, when a lock holds the restore points.
     The restore points are no longer offered from the beginning on, because their chains are about to change;
     their rows go last, because they name the overlays: a run after a crash finds and removes them all.
+
+    The chain of a VM that is protected in another vault by now belongs to that protection and is left alone.
     """
-    item = _item(runtime, job_id)
-    if item is None:
-        return ()
     check()
     with runtime.catalog.transaction() as tx:
-        if _BEGUN not in job_table.get(tx, job_id).properties:
+        job = job_table.get(tx, job_id)
+        item = None if job.item_id is None else items.find_by_id(tx, job.item_id)
+        if item is None:
+            return ()
+        elsewhere = [each for each in items.of_machine(tx, item.vm_uuid) if each.id != item.id]
+        is_left_alone = any(each.is_active for each in elsewhere)
+        if not is_left_alone and _BEGUN not in job.properties:
             # Begun is begun: a lock that comes later finds chains that are half flat.
             locking.refuse_for_machine(tx, item.vm_uuid, Access.DELETE, f"Restore points of {item.vm_name}")
             job_table.set_properties(tx, job_id, {_BEGUN: "being put back"})
-        items.put(tx, replace(item, state=ProtectionState.STOPPED))
+        state = ProtectionState(str(job.parameters.get(STATE, ProtectionState.STOPPED)))
+        items.put(tx, replace(item, state=state))
         tracks.delete(tx, item.id)
+        if any(each.is_active for each in items.of_machine(tx, item.vm_uuid) if each.id != item.id):
+            return ()
         existing = points.restore_points_of(tx, item.vm_uuid)
         lost = [point for point in points.recovery_points_of(tx, item.id) if point.manifest is None]
         for point in existing:
@@ -90,26 +95,3 @@ def _flatten(
     overlays = sorted(path for path in named if is_overlay(path) and path != disk.original.path)
     limits = MergeLimits(timeout_s=merging.MERGE_TIMEOUT_S, cancelled=lambda: merging.wants_stop(check))
     flatten(runtime.hypervisor, machine.uuid, disk.target, disk.original.path, overlays, limits)
-
-
-def delete_data(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> None:
-    """Delete the item's recovery points from the vault, free their space, forget the item.
-
-    Manifests go first (the points end there), then the data nothing refers to, then the catalog's rows; each
-    part may run again.
-    """
-    item = _item(runtime, job_id)
-    if item is None:
-        return
-    with runtime.catalog.transaction() as tx:
-        vault = vaults.get_by_id(tx, item.vault_id)
-        recovery_points = points.recovery_points_of(tx, item.id)
-    store = runtime.vaults.open(vault)
-    for point in recovery_points:
-        check()
-        if point.manifest is not None:
-            store.delete_point(point.manifest, now=runtime.clock())
-    store.collect(now=runtime.clock())
-    with runtime.catalog.transaction() as tx:
-        job_table.set_properties(tx, job_id, {"recovery_points": len(recovery_points)})
-        items.delete(tx, item.id)

@@ -5,27 +5,31 @@ error of the model's tree. The API translates; it adds no rule of its own.
 """
 
 import re
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from overwinter.catalog import items, points, policies, schedules, vaults
+from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
-from overwinter.jobs import expiry, locking, policy_admin, restore, retry
+from overwinter.hypervisor.domain_xml import hard_disks
+from overwinter.jobs import policy_admin, restore, retry
 from overwinter.jobs.engine import JobEngine
-from overwinter.jobs.expiry import EXPIRES
+from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
+from overwinter.jobs.point_expiry import EXPIRES
+from overwinter.jobs.protection_admin import ProtectionAdmin, refuse_deleted
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
+from overwinter.jobs.upkeep import Upkeep
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model import names
+from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
-    AlreadyExists,
     DatasourceNotPresent,
     NotCancellable,
     NotFound,
@@ -43,10 +47,9 @@ from overwinter.model.job import (
     JobStatus,
     Task,
 )
-from overwinter.model.lock import Access
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
-from overwinter.model.protection import ProtectedItem, ProtectionState, Vault
+from overwinter.model.protection import ProtectedItem, Vault
 from overwinter.model.vm import VirtualMachine
 
 _TASKS: dict[JobOperation, tuple[str, ...]] = {
@@ -56,7 +59,7 @@ _TASKS: dict[JobOperation, tuple[str, ...]] = {
 
 
 class Service:
-    """The face of the jobs room; ``vaults`` is its part for whole vaults, ``points`` for what is on the host.
+    """The face of the jobs room, with ``vaults``, ``points`` on the host, and ``protection``.
 
     ``scheduler`` starts what policies ask for, while somebody lets it run. Safe to call from many threads.
     """
@@ -67,13 +70,16 @@ class Service:
         self.vaults = VaultAdmin(runtime, engine)
         self.points = RestorePointAdmin(runtime, engine)
         self.profile = runtime.settings.profile
+        self.protection = ProtectionAdmin(runtime, engine)
         self.subscription_id = UUID(subscription_id)
         self.location = names.LOCATION
         self.scheduler = Scheduler(runtime, self._new_job, engine.enqueue)
 
-    def on_its_own(self) -> AbstractContextManager[None]:
-        """Within the block the service also does what nobody asks for: what policies have planned."""
-        return self.scheduler.running()
+    @contextmanager
+    def on_its_own(self) -> Iterator[None]:
+        """Within the block the service also does what nobody asks for: what policies and time want."""
+        with self.scheduler.running(), Upkeep(self._runtime, self.vaults).running():
+            yield
 
     # --- machines -----------------------------------------------------------------------------------------
 
@@ -121,7 +127,7 @@ class Service:
             return policies.get_by_id(tx, item.policy_id)
 
     def put_policy(self, vault: Vault, policy: Policy) -> Policy:
-        """Make a policy, or change the one of that name."""
+        """Make a policy, or change the one of that name. Raises VaultImmutable, see ``policy_admin``."""
         return policy_admin.put(self._runtime, vault, policy)
 
     def delete_policy(self, vault: Vault, name: str) -> None:
@@ -145,81 +151,29 @@ class Service:
         with self._runtime.catalog.transaction() as tx:
             return items.get(tx, vault.id, vm_name)
 
-    def protect(self, vault: Vault, machine: VirtualMachine, policy_name: str) -> Job:
-        """Bind a VM to a policy; an item that was stopped goes on, an active one changes its policy.
-
-        Raises AlreadyExists when the VM is active in another vault, NotFound for the policy, RequestError
-        for a VM that cannot be protected.
-        """
-        if not machine.persistent:
-            raise RequestError(
-                f"{machine.name} is a transient domain: it has no definition to put back. Define it first "
-                f"(virsh define)."
-            )
-        with self._runtime.catalog.transaction() as tx:
-            policy = policies.get(tx, vault.id, policy_name)
-            existing = items.of_machine(tx, machine.uuid)
-            for other in existing:
-                if other.vault_id != vault.id and other.is_active:
-                    raise AlreadyExists(
-                        f"{machine.name} is protected in another vault already. Stop that protection first: "
-                        f"overwinter unprotect {machine.name} --keep-data"
-                    )
-            mine = next((item for item in existing if item.vault_id == vault.id), None)
-            if mine is None:
-                mine = ProtectedItem(
-                    id=uuid4(),
-                    vault_id=vault.id,
-                    policy_id=policy.id,
-                    vm_uuid=machine.uuid,
-                    vm_name=machine.name,
-                    resource_group=names.DEFAULT_RESOURCE_GROUP,
-                    state=ProtectionState.PENDING,
-                    created=self._runtime.clock(),
-                )
-            state = mine.state
-            if state is ProtectionState.STOPPED:
-                has_points = mine.last_recovery_point is not None
-                state = ProtectionState.PROTECTED if has_points else ProtectionState.PENDING
-            begins = mine not in existing or not mine.is_active or mine.policy_id != policy.id
-            mine = replace(mine, policy_id=policy.id, state=state)
-            items.put(tx, mine)
-            if begins:
-                schedules.set_done(tx, mine.id, self._runtime.clock())
-            expiry.apply(tx, mine.id, policy.content)
-            job = self._new_job(mine, JobOperation.CONFIGURE_BACKUP, {"policy": policy.name})
-            job_table.insert(tx, job)
-        self._engine.enqueue(job)
-        return job
+    def protect(
+        self, vault: Vault, machine: VirtualMachine, policy_name: str, disks: DiskSelection | None = None
+    ) -> Job:
+        """See ``ProtectionAdmin.protect``."""
+        return self.protection.protect(vault, machine, policy_name, disks)
 
     def unprotect(self, item: ProtectedItem, *, delete_data: bool) -> Job:
-        """Stop protection; with ``delete_data`` the recovery points are deleted too.
-
-        Raises BackupOperationInProgress while another job of the VM runs, ScopeLocked when a lock holds its
-        restore points, or the vault's group and with it the data.
-        """
-        with self._runtime.catalog.transaction() as tx:
-            what = f"Restore points of {item.vm_name}"
-            locking.refuse_for_machine(tx, item.vm_uuid, Access.DELETE, what)
-            if delete_data:
-                vault = vaults.get_by_id(tx, item.vault_id)
-                locking.refuse_for_group(tx, vault.resource_group, f"Backup data of {item.vm_name}")
-        operation = JobOperation.DELETE_BACKUP_DATA if delete_data else JobOperation.DISABLE_BACKUP
-        return self._start(item, operation, {})
+        """Stop protection; with ``delete_data`` the recovery points are deleted too: ``ProtectionAdmin``."""
+        return self.protection.delete_data(item) if delete_data else self.protection.stop(item)
 
     # --- backup and restore -------------------------------------------------------------------------------
 
     def backup(self, item: ProtectedItem, *, expires: datetime | None, retries: int = 0) -> Job:
         """Start a backup, with so many more tries when it fails for a reason that may pass.
 
-        Raises DatasourceNotPresent, BackupOperationInProgress, NotFound.
+        Raises DatasourceNotPresent, BackupOperationInProgress, ProtectedVmNotFound.
         """
         if not item.is_active:
             raise DatasourceNotPresent(
                 f"{item.vm_name} is not actively protected. Protect it first: "
                 f"overwinter protect {item.vm_name} --vault VAULT"
             )
-        inventory.machine(self._runtime.hypervisor, item.vm_uuid)
+        machine_of(self._runtime, item)
         wanted: dict[str, object] = {EXPIRES: expires and expires.isoformat(), retry.RETRIES: retries}
         return self._start(item, JobOperation.BACKUP, wanted)
 
@@ -248,6 +202,18 @@ class Service:
         manifest = self._runtime.vaults.open(vault).manifest(point.manifest)
         return list(restore.disks_of(manifest, ()))
 
+    def left_out_disks(self, point: RecoveryPoint) -> list[tuple[str, int]]:
+        """Target and LUN of the disks that the VM had besides those of the point."""
+        with self._runtime.catalog.transaction() as tx:
+            item = _existing(items.find_by_id(tx, point.item_id))
+            vault = vaults.get_by_id(tx, item.vault_id)
+            held = point.restore_point
+            xml = None if held is None else points.machine_state(tx, held).domain_xml
+        if xml is None:
+            xml = self._runtime.vaults.open(vault).manifest(str(point.manifest)).domain_xml
+        held_targets = {disk.target for disk in self.manifest_disks(point)}
+        return [(target, lun) for target, lun in hard_disks(xml) if target not in held_targets]
+
     def restore_as_vm(
         self,
         point: RecoveryPoint,
@@ -270,9 +236,10 @@ class Service:
         return self._restore(point, Target(directory, f"recovery-point-{point.id}", None, start=False))
 
     def _restore(self, point: RecoveryPoint, target: Target) -> Job:
-        restore.check_target(self._runtime, target, self.manifest_disks(point))
         with self._runtime.catalog.transaction() as tx:
             item = _existing(items.find_by_id(tx, point.item_id))
+        refuse_deleted(item, point)
+        restore.check_target(self._runtime, target, self.manifest_disks(point))
         return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
 
     # --- jobs ---------------------------------------------------------------------------------------------

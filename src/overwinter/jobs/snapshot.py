@@ -24,7 +24,7 @@ from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
-from overwinter.jobs import expiry, faults, window
+from overwinter.jobs import faults, point_expiry, window
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
@@ -69,7 +69,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
             state = read_state(runtime.hypervisor, item.vm_uuid)
             return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
         reporter.check()
-        machine = inventory.machine(runtime.hypervisor, item.vm_uuid)
+        machine = item.disks.applied(inventory.machine(runtime.hypervisor, item.vm_uuid))
         machine.require_readable_disks()
         plan = method.plan(machine, uuid4(), None)
         capture = Capture(plan.point_id, job_id, machine.uuid, machine.name, runtime.clock(), plan.disks)
@@ -160,12 +160,12 @@ def _record(
         item_id=item.id,
         created=capture.created,
         consistency=result.consistency,
-        expires=expiry.asked_expiry(job, capture.created),
+        expires=point_expiry.asked_expiry(job, capture.created),
         restore_point=capture.id,
         manifest=None,
         freeze_ms=result.freeze_ms,
         warnings=tuple(warning.message for warning in warnings),
-        scheduled=expiry.scheduled_for(job),
+        scheduled=point_expiry.scheduled_for(job),
     )
     with runtime.catalog.transaction() as tx:
         collection = _collection(tx, item, policy)
@@ -187,7 +187,7 @@ def _record(
         }
         if acceptable:
             points.put_recovery_point(tx, recovery_point)
-            expiry.apply(tx, item.id, policy.content)
+            point_expiry.apply(tx, item.id, policy.content)
             items.record_backup(
                 tx, item.id, started=capture.created, status="InProgress", point=capture.created
             )

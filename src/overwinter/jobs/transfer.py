@@ -13,6 +13,7 @@ finds the manifest and only does 3, from what the manifest says and not from wha
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from overwinter.catalog import items, points, policies, tracks, vaults
@@ -23,6 +24,7 @@ from overwinter.images.frozen import FrozenDisk
 from overwinter.images.identity import LayerIdentity, identify
 from overwinter.images.reader import open_frozen
 from overwinter.jobs import faults
+from overwinter.jobs.expiry import lock_point
 from overwinter.jobs.increment import Increment, decide
 from overwinter.jobs.progress import TaskReporter, task
 from overwinter.jobs.restored_disk import restored_disk
@@ -34,6 +36,7 @@ from overwinter.model.extent import Extent
 from overwinter.model.job import TRANSFER_DATA, JobError
 from overwinter.model.point import DiskCapture, RestorePoint
 from overwinter.model.protection import ProtectedItem
+from overwinter.model.vault_rules import Immutability
 from overwinter.model.vm import ImageLayer
 from overwinter.vault import DiskMap, Manifest, ManifestDisk, Session, VaultStore, bytes_to_read
 
@@ -63,6 +66,8 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
             raise NotFound(f"The restore point of {job.vm_name} is gone, so it cannot be transferred.")
         policy = policies.get_by_id(tx, item.policy_id)
         state = points.machine_state(tx, point.id)
+        recovery_point = points.recovery_point_of(tx, point.id)
+        expires = None if recovery_point is None else recovery_point.expires
         known = tracks.of_item(tx, item.id)
     store = runtime.vaults.open(vault)
     manifest = _committed(store, point.id)
@@ -80,8 +85,9 @@ def transfer(runtime: Runtime, job_id: UUID, restore_point_id: UUID) -> tuple[Jo
         with task(runtime, job_id, TRANSFER_DATA, total=total) as reporter:
             if manifest is None:
                 reporter.check()
-                manifest, warnings = _store(store, reporter, item, point, state, sources)
+                manifest, warnings = _store(store, reporter, item, point, state, sources, expires)
                 faults.place("transfer.committed")
+            _lock(store, manifest)
             _record(runtime, job_id, item, point, manifest)
     return warnings
 
@@ -141,6 +147,7 @@ def _store(
     point: RestorePoint,
     state: MachineState,
     sources: list[_Source],
+    expires: datetime | None,
 ) -> tuple[Manifest, tuple[JobError, ...]]:
     warnings: list[JobError] = []
     disks: list[ManifestDisk] = []
@@ -169,10 +176,18 @@ def _store(
                 bytes_stored=session.stats.bytes_stored,
                 incremental=incremental,
             ).to_properties(),
+            expires=expires,
         )
         reporter.check_now()
         session.commit(manifest)
     return manifest, tuple(warnings)
+
+
+def _lock(store: VaultStore, manifest: Manifest) -> None:
+    """In a vault with locked immutability a point is locked before anybody is told of it."""
+    rules = store.rules()
+    if rules is not None and rules.immutability is Immutability.LOCKED and manifest.expires is not None:
+        lock_point(store, manifest.point_id, manifest.expires)
 
 
 def _store_disk(session: Session, source: _Source) -> tuple[DiskMap, bool, list[JobError]]:

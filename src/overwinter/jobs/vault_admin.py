@@ -25,7 +25,8 @@ from overwinter.model.errors import (
     VaultNotEmpty,
 )
 from overwinter.model.job import Job, JobOperation, JobStatus, Task
-from overwinter.model.protection import KeyKind, Vault
+from overwinter.model.protection import KeyKind, ProtectedItem, Vault
+from overwinter.model.vault_rules import Immutability, SoftDelete, VaultRules
 from overwinter.vault import KeySource, VaultStats, create_vault, free_bytes, key_at, vault_at
 
 #: Vault names as the reference articles allow them: 2–50 characters, a letter first.
@@ -74,7 +75,9 @@ class VaultAdmin:
             key = key_at(key_reference)
         now = self._runtime.clock()
         vault = self._vault(vault_id, name, resource_group, url, key.kind, key_reference)
-        create_vault(url, key, vault_id=vault_id, label=f"service, vault {name}", created=now).close()
+        store = create_vault(url, key, vault_id=vault_id, label=f"service, vault {name}", created=now)
+        store.set_rules(vault.rules)
+        store.close()
         self._enter(vault)
         return vault
 
@@ -94,7 +97,11 @@ class VaultAdmin:
             vault = self._vault(vault_id, name, resource_group, url, key.kind, key_reference)
             self._enter(vault)
         try:
-            return vault, take_in(self._runtime, vault, self._runtime.vaults.open(vault))
+            store = self._runtime.vaults.open(vault)
+            if (rules := store.rules()) is not None:
+                with self._runtime.catalog.transaction() as tx:
+                    vault = vaults.set_rules(tx, vault.id, rules)
+            return vault, take_in(self._runtime, vault, store)
         except VaultDataCorrupt as error:
             return vault, TakenIn(problems=(error.message,))
 
@@ -109,6 +116,30 @@ class VaultAdmin:
         """Bring a vault to stack V2, for good. Raises NotFound."""
         with self._runtime.catalog.transaction() as tx:
             return vaults.upgrade_stack(tx, vaults.get(tx, name).id)
+
+    def set_rules(
+        self,
+        name: str,
+        *,
+        soft_delete: SoftDelete | None = None,
+        soft_delete_days: int | None = None,
+        immutability: Immutability | None = None,
+    ) -> Vault:
+        """Change what a vault forbids; null leaves a rule as it is. The vault itself decides and keeps it.
+
+        Raises VaultSettingIrreversible, RequestError, NotFound.
+        """
+        vault = self.get(name)
+        store = self._runtime.vaults.open(vault)
+        old = store.rules() or vault.rules
+        new = VaultRules(
+            soft_delete=soft_delete or old.soft_delete,
+            soft_delete_days=old.soft_delete_days if soft_delete_days is None else soft_delete_days,
+            immutability=immutability or old.immutability,
+        )
+        store.set_rules(new)
+        with self._runtime.catalog.transaction() as tx:
+            return vaults.set_rules(tx, vault.id, new)
 
     def detach(self, name: str) -> None:
         """Forget a vault; its content and its key stay as they are, to be attached again.
@@ -145,7 +176,7 @@ class VaultAdmin:
             if held:
                 raise VaultNotEmpty(
                     f"Vault {vault.name} cannot be deleted as there are existing resources within the vault: "
-                    f"{', '.join(item.vm_name for item in held)}. Delete their backup data first: "
+                    f"{', '.join(_described(item) for item in held)}. Delete their backup data first: "
                     "overwinter unprotect VM --delete-data. Or keep it and forget the vault: "
                     f"overwinter vault detach {vault.name}"
                 )
@@ -196,9 +227,13 @@ class VaultAdmin:
         }
         return self._start(source, JobOperation.COPY, parameters)
 
-    def clean_up(self, name: str) -> Job:
-        """Start a collection: what no recovery point needs is removed."""
-        return self._start(self.get(name), JobOperation.CLEAN_UP, {})
+    def clean_up(self, name: str, *, by_itself: bool = False) -> Job:
+        """Start a clean-up: expired and deleted points go, and what no recovery point needs is removed.
+
+        ``by_itself``: nobody asked for it, so space is freed only when that is worthwhile.
+        """
+        parameters: dict[str, object] = {vault_work.BY_ITSELF: True} if by_itself else {}
+        return self._start(self.get(name), JobOperation.CLEAN_UP, parameters)
 
     def stats(self, name: str) -> tuple[VaultStats, int | None]:
         """What a vault holds and costs, and the bytes left for it, null where there is no known bound.
@@ -283,6 +318,12 @@ def _check_name(name: str) -> None:
         raise RequestError(
             f"{name!r} is no name for a vault: 2 to 50 letters, digits and hyphens, a letter first."
         )
+
+
+def _described(item: ProtectedItem) -> str:
+    if item.deleted_until is None:
+        return item.vm_name
+    return f"{item.vm_name} (deleted, kept until {item.deleted_until:%Y-%m-%d %H:%M} UTC)"
 
 
 def _check_same(vault: Vault, url: str | None, key_reference: str | None) -> None:

@@ -6,6 +6,7 @@ So after a vault was attached, copied into or repaired, the catalog follows the 
 
 import threading
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from overwinter.catalog import items, points, policies
@@ -34,17 +35,23 @@ class TakenIn:
 
 
 def take_in(runtime: Runtime, vault: Vault, store: VaultStore) -> TakenIn:
-    """Enter every recovery point of a vault that the catalog lacks. Nothing known is changed.
+    """Enter every recovery point of a vault that the catalog lacks, also deleted ones. Nothing known changes.
 
     A VM that the catalog does not have in this vault becomes an item whose protection is stopped: its points
     can be restored, and backups start when somebody protects it.
     """
     manifests, problems = store.readable_manifests()
+    deleted = {each.manifest.point_id: each for each in store.readable_deleted_points()}
+    manifests = manifests + [each.manifest for each in deleted.values()]
     with _one_at_a_time, runtime.catalog.transaction() as tx:
         known = _known(tx, vault)
         new = [manifest for manifest in manifests if manifest.point_id not in known]
         for manifest in new:
-            _enter(tx, runtime, vault, manifest)
+            kept = deleted.get(manifest.point_id)
+            _enter(tx, runtime, vault, manifest, None if kept is None else kept.until)
+        for vm_uuid in {manifest.vm_uuid for manifest in new}:
+            for item in _items_of(tx, vault, vm_uuid):
+                _see_deletion_as_a_whole(tx, item)
     return TakenIn(len(new), len({manifest.vm_uuid for manifest in new}), tuple(problems))
 
 
@@ -88,7 +95,9 @@ def _items_of(tx: Transaction, vault: Vault, vm_uuid: UUID) -> list[ProtectedIte
     return [item for item in items.of_machine(tx, vm_uuid) if item.vault_id == vault.id]
 
 
-def _enter(tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest) -> None:
+def _enter(
+    tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest, deleted_until: datetime | None
+) -> None:
     existing = _items_of(tx, vault, manifest.vm_uuid)
     item = existing[0] if existing else _new_item(tx, runtime, vault, manifest)
     if item.last_recovery_point is None or item.last_recovery_point < manifest.created:
@@ -102,27 +111,35 @@ def _enter(tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest) 
             item_id=item.id,
             created=manifest.created,
             consistency=manifest.consistency,
-            expires=None,
+            expires=manifest.expires,
             restore_point=None,
             manifest=manifest.point_id,
             bytes_read=done.bytes_read,
             bytes_stored=done.bytes_stored,
             incremental=done.incremental,
+            deleted_until=deleted_until,
         ),
     )
 
 
+def _see_deletion_as_a_whole(tx: Transaction, item: ProtectedItem) -> None:
+    """An item whose points are all deleted was itself deleted: the newest point never is alone."""
+    found = points.recovery_points_of(tx, item.id)
+    dates = [point.deleted_until for point in found if point.deleted_until is not None]
+    if item.is_active or item.is_deleted or len(dates) < len(found):
+        return
+    items.put(tx, replace(item, deleted_until=max(dates)))
+    for point in found:
+        points.put_recovery_point(tx, replace(point, deleted_until=None))
+
+
 def _new_item(tx: Transaction, runtime: Runtime, vault: Vault, manifest: Manifest) -> ProtectedItem:
-    taken = {item.vm_name.casefold() for item in items.every(tx, vault.id)}
-    name = manifest.vm_name
-    if name.casefold() in taken:  # another VM of that name; items are addressed by name
-        name = f"{name}-{manifest.vm_uuid.hex[:8]}"
     return ProtectedItem(
         id=uuid4(),
         vault_id=vault.id,
         policy_id=policies.get(tx, vault.id, DEFAULT_POLICY).id,
         vm_uuid=manifest.vm_uuid,
-        vm_name=name,
+        vm_name=items.free_name(tx, vault.id, manifest.vm_name, manifest.vm_uuid),
         resource_group=names.DEFAULT_RESOURCE_GROUP,
         state=ProtectionState.STOPPED,
         created=runtime.clock(),

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog import points, vaults
-from overwinter.jobs import faults, vault_points
+from overwinter.jobs import expiry, faults, vault_points
+from overwinter.jobs.deletion import open_ruled
 from overwinter.jobs.progress import task
 from overwinter.jobs.reports import Reports, facts_of_repair, facts_of_verification
 from overwinter.jobs.runtime import Runtime
@@ -27,6 +28,9 @@ from overwinter.vault import RepairReport, bytes_to_copy, copy_points, key_at, r
 
 #: Problems a job lists; its report has more.
 _MOST_PROBLEMS = 50
+
+#: Parameter of a CleanUp that nobody asked for: it frees space only when that is worthwhile.
+BY_ITSELF = "by_itself"
 
 #: What a job of each kind consists of.
 TASKS = {
@@ -118,11 +122,11 @@ def _copy(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
 
 
 def _clean_up(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
-    store = runtime.vaults.open(vault)
+    store = open_ruled(runtime, vault)
     with task(runtime, job.id, FREE_SPACE) as reporter:
         reporter.check()
-        done = store.collect(now=runtime.clock(), cancelled=reporter.check)
-    facts: dict[str, object] = dict(vars(done))
+        collect = not job.parameters.get(BY_ITSELF)
+        facts = expiry.run(runtime, vault, store, reporter.check, collect=collect)
     with runtime.catalog.transaction() as tx:
         job_table.set_properties(tx, job.id, facts)
     return ()

@@ -155,6 +155,52 @@ class VaultNotEmpty(RequestError):
     http_status = 400
 
 
+class VaultImmutable(RequestError):
+    """The vault is immutable: nothing in it goes before it expires, and retention only grows."""
+
+    code = "VaultImmutable"
+    http_status = 409
+
+
+class VaultSettingIrreversible(RequestError):
+    """A vault's setting was made so that nobody can take it back."""
+
+    code = "VaultSettingIrreversible"
+    http_status = 409
+
+
+class ItemSoftDeleted(RequestError):
+    """The item, or the recovery point, is deleted and can be had back; until then nothing can be done."""
+
+    code = "ItemSoftDeleted"
+    http_status = 409
+
+
+class ProtectedInAnotherVault(AlreadyExists):
+    """The VM is actively protected in another vault."""
+
+    code = "ProtectedInAnotherVault"
+
+
+class DiskSelectionInvalid(RequestError):
+    """The list of disks to back up names one that cannot be chosen."""
+
+    code = "DiskSelectionInvalid"
+
+
+class NewestPointStays(RequestError):
+    """The newest recovery point of an item is never deleted alone."""
+
+    code = "NewestPointStays"
+    http_status = 409
+
+
+class ProtectedVmNotFound(NotFound):
+    """The protected VM does not exist any more; its recovery points do."""
+
+    code = "BCMV2VMNotFound"
+
+
 # --- the VM and its guest ---------------------------------------------------------------------------------
 
 

@@ -60,9 +60,10 @@ def expired_recovery_points(points: Sequence[RecoveryPoint], *, now: datetime) -
 
     Never the newest point, nor the newest that the vault holds: an item whose backups have stopped keeps
     what it has. A point whose snapshot still exists is not due yet (the snapshot goes first), nor is one
-    without an expiry.
+    without an expiry. Points that are deleted already count as gone: they go at their own date.
     """
-    ordered = sorted(points, key=lambda point: (point.created, point.id))
+    living = [point for point in points if point.deleted_until is None]
+    ordered = sorted(living, key=lambda point: (point.created, point.id))
     in_vault = [point for point in ordered if point.manifest is not None]
     staying = {point.id for point in (*ordered[-1:], *in_vault[-1:])}
     return [

@@ -31,6 +31,7 @@ class JobOperation(StrEnum):
     RESTORE = "Restore"
     DISABLE_BACKUP = "DisableBackup"
     DELETE_BACKUP_DATA = "DeleteBackupData"
+    UNDELETE = "Undelete"
     VERIFY = "Verify"
     REPAIR = "Repair"
     COPY = "Copy"

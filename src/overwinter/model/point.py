@@ -112,7 +112,8 @@ class RecoveryPoint:
     ``restore_point`` the snapshot-tier point as long as it exists. ``bytes_read`` and ``bytes_stored`` tell
     what the transfer cost; ``incremental`` is false when at least one disk was read in full. ``scheduled`` is
     the moment for which the backup was due, null when somebody asked for it; ``rule`` is what of the policy
-    decides ``expires``, null where a request did. Without ``expires`` the point stays.
+    decides ``expires``, null where a request did. Without ``expires`` the point stays. A point
+    that was deleted alone can be had back until ``deleted_until``.
     """
 
     id: str
@@ -129,6 +130,7 @@ class RecoveryPoint:
     warnings: tuple[str, ...] = field(default=())
     scheduled: datetime | None = None
     rule: RuleName | None = None
+    deleted_until: datetime | None = None
 
     @property
     def tier(self) -> Tier:

@@ -8,6 +8,9 @@ from uuid import UUID
 from overwinter.model.errors import ImageError
 from overwinter.model.names import is_overlay
 
+#: LUN of the operating-system disk, as in the ARM API.
+OS_LUN = -1
+
 
 class PowerState(StrEnum):
     """Power state of a domain, in the words of the compute API (``PowerState/running`` …)."""
@@ -69,7 +72,7 @@ class EncryptedDisk:
 class Disk:
     """One writable disk of a VM.
 
-    ``lun`` is -1 for the operating-system disk (the first one), then 0, 1, … as in the ARM API.
+    ``lun`` is ``OS_LUN`` for the operating-system disk (the first one), then 0, 1, … as in the ARM API.
     ``chain`` runs from the image the VM writes to (top) down to the base. ``size`` is the virtual size in
     bytes. ``media`` is the kind of storage that somebody labelled it with in the VM's definition, a name of
     the ARM API (``StandardSSD_LRS``), else empty.

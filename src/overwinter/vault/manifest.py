@@ -49,7 +49,8 @@ class Manifest:
     """One recovery point: the VM it is of, its disks, and the VM's definition.
 
     ``point_id`` is its name in the vault. ``created`` is aware. ``nvram`` is the firmware's variable store,
-    null where the VM has none. ``properties`` holds JSON values for whoever wrote the point.
+    null where the VM has none. ``properties`` holds JSON values for whoever wrote the point. From ``expires``
+    on it may go without being deleted by anybody, as was promised when it was made; null: not promised.
     """
 
     point_id: str
@@ -61,6 +62,7 @@ class Manifest:
     domain_xml: str
     nvram: bytes | None = None
     properties: dict[str, object] = field(default_factory=dict)
+    expires: datetime | None = None
 
 
 MANIFESTS = "manifests/"
@@ -99,6 +101,7 @@ def seal_manifest(keys: VaultKeys, random: Random, name: str, manifest: Manifest
         "domain_xml": manifest.domain_xml,
         "nvram": None if manifest.nvram is None else base64.b64encode(manifest.nvram).decode(),
         "properties": manifest.properties,
+        "expires": None if manifest.expires is None else manifest.expires.astimezone(UTC).isoformat(),
     }
     plain = zstandard.ZstdCompressor().compress(json.dumps(document).encode())
     return seal_object(keys.new_cipher(ObjectKind.MANIFEST, name, random), plain)
@@ -140,6 +143,7 @@ def _manifest(document: dict[str, object]) -> Manifest:
         domain_xml=_text(document["domain_xml"]),
         nvram=None if nvram is None else base64.b64decode(_text(nvram), validate=True),
         properties=_object(document["properties"]),
+        expires=None if (expires := document.get("expires")) is None else _time(expires),
     )
 
 

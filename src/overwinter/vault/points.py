@@ -2,7 +2,7 @@
 
 A point is live, or deleted but kept for some days (soft delete), or gone. A locked point cannot be deleted
 before its date. Deletions and locks are small objects beside the manifest; dates are compared with the time
-the caller gives.
+the caller gives. Where a vault has rules, no caller can delete sooner than they allow.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from overwinter.model.errors import (
     VaultPointLocked,
     VaultStorageFull,
 )
+from overwinter.model.vault_rules import VaultRules
 from overwinter.vault import control
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.manifest import MANIFESTS, Manifest, manifest_object, open_manifest
@@ -109,21 +110,28 @@ def deletions(blobs: BlobStore) -> dict[str, datetime]:
     return found
 
 
-def delete(blobs: BlobStore, point_id: str, *, now: datetime, until: datetime) -> None:
+def delete(
+    blobs: BlobStore, point_id: str, *, now: datetime, until: datetime, rules: VaultRules | None = None
+) -> datetime | None:
     """Delete a recovery point: it can be had back until ``until``; at once when that is not after ``now``.
 
-    No error when it is gone already, or deleted. Raises ``VaultPointLocked``.
+    Gives until when it is kept, null when it is gone. With ``rules`` a point is kept at least as long as they
+    want, and one that is deleted already goes at its date, not before. No error when it is gone already, or
+    deleted. Raises ``VaultPointLocked``, ``VaultImmutable``.
     """
     try:
-        name, _ = find(blobs, point_id)
+        name, manifest = find(blobs, point_id)
     except NotFound:
-        return
+        return None
     _refuse_locked(blobs, point_id, name, now)
     mark = _beside(_DELETED, name)
+    if rules is not None:
+        until = _mark_date(blobs, mark) or _by_rules(rules, manifest, now, until)
     try:
         control.put(blobs, ObjectKind.MARK, mark, _until(until))
     except AlreadyExists:
-        pass
+        if rules is not None:
+            until = _mark_date(blobs, mark) or until
     except VaultStorageFull:
         if until > now:
             raise
@@ -134,8 +142,29 @@ def delete(blobs: BlobStore, point_id: str, *, now: datetime, until: datetime) -
         except VaultPointLocked:
             blobs.storage.delete([mark])
             raise
-    if until <= now:
-        purge(blobs, name)
+    if until > now:
+        return until
+    purge(blobs, name)
+    return None
+
+
+def _by_rules(rules: VaultRules, manifest: Manifest, now: datetime, until: datetime) -> datetime:
+    """When a point goes that is deleted now, and that somebody wants to go at ``until``.
+
+    One that expires as was promised when it was made goes at once; everything else is a deletion.
+    """
+    if manifest.expires is not None:
+        if manifest.expires <= now:
+            return until
+        rules.refuse_deletion(f"Recovery point {manifest.point_id}", manifest.expires, now)
+    return max(until, rules.kept_until(now))
+
+
+def _mark_date(blobs: BlobStore, mark: str) -> datetime | None:
+    try:
+        return _time(control.get(blobs, ObjectKind.MARK, mark))
+    except VaultObjectMissing:
+        return None
 
 
 def _refuse_locked(blobs: BlobStore, point_id: str, name: str, now: datetime) -> None:
@@ -204,6 +233,17 @@ def locked_until(blobs: BlobStore, name: str) -> datetime | None:
     """Until when the point with this manifest is locked; null when it never was."""
     locks = [_time(control.get(blobs, ObjectKind.MARK, found)) for found in _locks(blobs, name)]
     return max(locks, default=None)
+
+
+def locks(blobs: BlobStore) -> dict[str, datetime]:
+    """For each point that was ever locked: its manifest's object and until when."""
+    found: dict[str, datetime] = {}
+    for stored in blobs.storage.list(_LOCKS):
+        with suppress(VaultObjectMissing):
+            name = MANIFESTS + stored.name.removeprefix(_LOCKS).rpartition("-")[0]
+            until = _time(control.get(blobs, ObjectKind.MARK, stored.name))
+            found[name] = max(until, found.get(name, until))
+    return found
 
 
 def _locks(blobs: BlobStore, name: str) -> list[str]:

@@ -217,6 +217,11 @@ class Repair:
                 lambda stored: control.get(blobs, ObjectKind.MARK, stored.name),
                 "its recovery point cannot be deleted; remove the object by hand when it may be",
             ),
+            "rules/": (
+                lambda stored: control.get(blobs, ObjectKind.MARK, stored.name),
+                "no recovery point is deleted while nobody knows the vault's rules; set them anew after "
+                "removing the object by hand",
+            ),
             "sessions/": (
                 lambda stored: control.get(blobs, ObjectKind.SESSION, stored.name),
                 "no garbage is collected; remove the object by hand when no backup runs",

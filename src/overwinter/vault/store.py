@@ -9,7 +9,8 @@ from uuid import UUID
 
 from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
 from overwinter.model.extent import Extent
-from overwinter.vault import difference, generations, points, restore, survey
+from overwinter.model.vault_rules import VaultRules
+from overwinter.vault import difference, generations, points, restore, rules, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing, end_predecessors
 from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.blobs import BlobStore
@@ -77,18 +78,33 @@ class VaultStore:
         ]
         return sorted(found, key=lambda point: (point.manifest.created, point.manifest.point_id))
 
+    def readable_deleted_points(self) -> list[DeletedPoint]:
+        """As ``deleted_points``, in any order, without those whose manifests are damaged."""
+        deleted = points.deletions(self._blobs)
+        found = points.readable(self._blobs)[0]
+        return [DeletedPoint(manifest, deleted[name]) for name, manifest in found.items() if name in deleted]
+
     def manifest(self, point_id: str) -> Manifest:
         """One recovery point, also a deleted one that is still kept. Raises ``NotFound``."""
         return points.find(self._blobs, point_id)[1]
 
-    def delete_point(self, point_id: str, *, now: datetime, until: datetime | None = None) -> None:
+    def rules(self) -> VaultRules | None:
+        """What the vault forbids; null for one that never got rules and forbids nothing."""
+        return rules.current(self._blobs)
+
+    def set_rules(self, new: VaultRules) -> None:
+        """Change what the vault forbids. Raises ``VaultSettingIrreversible``, ``RequestError``."""
+        rules.change(self._blobs, new)
+
+    def delete_point(self, point_id: str, *, now: datetime, until: datetime | None = None) -> datetime | None:
         """Delete a recovery point; no error when it is gone already. ``collect`` frees the space.
 
-        Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once.
-        Times are aware. Raises ``VaultPointLocked``.
+        Until ``until`` it stays restorable and `undelete_point` brings it back; without it is gone at once,
+        unless the vault's rules keep it. Gives until when it is kept, null when it is gone. Times are aware.
+        Raises ``VaultPointLocked``, ``VaultImmutable``.
         """
         with self._blobs.storage.use_reserve():
-            points.delete(self._blobs, point_id, now=now, until=until or now)
+            return points.delete(self._blobs, point_id, now=now, until=until or now, rules=self.rules())
 
     def undelete_point(self, point_id: str, *, now: datetime) -> None:
         """Take back a deletion. Raises ``NotFound`` when the point is gone or its time is over."""
@@ -100,6 +116,12 @@ class VaultStore:
         Raises ``NotFound``.
         """
         points.lock(self._blobs, point_id, until)
+
+    def locked_points(self) -> dict[str, datetime]:
+        """Until when points are or were locked, by their ids."""
+        locks = points.locks(self._blobs)
+        found = points.readable(self._blobs)[0]
+        return {manifest.point_id: locks[name] for name, manifest in found.items() if name in locks}
 
     def packed_bytes(self) -> int:
         """Bytes of all packs: what a verification of everything reads at most."""

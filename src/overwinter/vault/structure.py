@@ -148,4 +148,5 @@ KINDS = {
     "collections": ObjectKind.COLLECTION,
     "deleted": ObjectKind.MARK,
     "locks": ObjectKind.MARK,
+    "rules": ObjectKind.MARK,
 }
