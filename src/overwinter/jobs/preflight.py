@@ -5,6 +5,7 @@ catalog refuses that when the backup is requested), state of the VM, disks, secr
 restore points, space for the overlays, agent. docs/architecture.md has it as a table.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs import disk_rules, locking, prune
 from overwinter.jobs.follow import machine_of
+from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import (
     DatasourceNotPresent,
@@ -65,7 +67,8 @@ def check(runtime: Runtime, job_id: UUID) -> Prepared:
     _check_state(machine, policy)
     disk_rules.check(machine, runtime.settings.profile, stack)
     secrets.check_readable(runtime.hypervisor, machine)
-    warnings = _not_covered(machine) + check_restore_points(runtime, item, policy)
+    reporter = TaskReporter(runtime, job_id, "")
+    warnings = _not_covered(machine) + check_restore_points(runtime, item, policy, reporter.check)
     _check_space(runtime, machine)
     prepared = _check_agent(runtime, machine, policy)
     return replace(prepared, warnings=warnings + prepared.warnings)
@@ -110,13 +113,16 @@ def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
     )
 
 
-def check_restore_points(runtime: Runtime, item: ProtectedItem, policy: Policy) -> tuple[JobError, ...]:
+def check_restore_points(
+    runtime: Runtime, item: ProtectedItem, policy: Policy, check: Callable[[], None] = lambda: None
+) -> tuple[JobError, ...]:
     """Raise RestorePointLimitReached, or ScopeLocked where no point may be added. Returns warnings.
 
-    Counts over all collections of the VM; where the profile says so, it cleans up before.
+    Counts over all collections of the VM; where the profile says so, it cleans up before; ``check`` may raise
+    to stop that.
     """
     makes_room = runtime.settings.profile.makes_room
-    warnings = prune.expire(runtime, item, policy) if makes_room else ()
+    warnings = prune.expire(runtime, item, policy, check) if makes_room else ()
     with runtime.catalog.transaction() as tx:
         count = len(points.restore_points_of(tx, item.vm_uuid))
         held = locking.held_points(tx, item.vm_uuid)
