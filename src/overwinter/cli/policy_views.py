@@ -1,11 +1,11 @@
 """Policies as commands show them; the shapes of ``--json``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Self
 
 from overwinter.cli.policy_words import days_text, schedule_text
-from overwinter.cli.views import Arm
+from overwinter.cli.views import NOT_SHOWN, Arm
 from overwinter.model.long_term import UNITS
 from overwinter.model.policy import MAX_RESTORE_POINTS, PolicyContent
 from overwinter.model.policy_reading import content_of
@@ -43,7 +43,7 @@ class PolicyView:
     bandwidth_limit: int | None
     backup_window: str | None
     protected_items: int
-    content: PolicyContent
+    content: PolicyContent = field(metadata=NOT_SHOWN)
 
     @classmethod
     def read(cls, arm: Arm) -> Self:

@@ -10,14 +10,14 @@ from typing import Any, Self
 
 Arm = dict[str, Any]
 
-#: What views have for the commands' own use.
-_NOT_SHOWN = ("address", "content")
+#: Metadata of a view's field that is there for the commands' own use, as every ``address`` is.
+NOT_SHOWN = {"shown": False}
 
 
 def to_json(value: object) -> object:
     """A view, or views in lists and objects, as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
-        shown = [f.name for f in fields(value) if f.name not in _NOT_SHOWN]
+        shown = [f.name for f in fields(value) if f.name != "address" and f.metadata.get("shown", True)]
         return {name: to_json(getattr(value, name)) for name in shown}
     if isinstance(value, (list, tuple)):
         return [to_json(part) for part in value]
