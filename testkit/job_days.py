@@ -10,7 +10,7 @@ from testkit.disks import MIB, DiskSpec, convert, first_difference, realistic_da
 from testkit.domains import TinyGuest
 from testkit.station import Station
 
-SIZE = 64 * MIB
+SIZE = 32 * MIB
 TARGETS = ("vda", "vdb")
 
 

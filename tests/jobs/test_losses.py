@@ -71,10 +71,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ("lost", "place"),
     [
         ("libvirt", "backup.preflight"),
-        ("libvirt", "snapshot.noted"),
         ("libvirt", "window.frozen"),
         ("libvirt", "window.snapshot-taken"),
-        ("database", "backup.preflight"),
         ("database", "snapshot.taken"),
         ("database", "transfer.stored"),
         ("database", "transfer.committed"),

@@ -11,7 +11,7 @@ from testkit.station import Station, open_station
 
 pytestmark = pytest.mark.libvirt
 
-DAYS = 8
+DAYS = 6
 
 
 @pytest.fixture
