@@ -236,8 +236,10 @@ def test_any_damage_of_packs_is_healed_by_an_increment(
             (directory / name).unlink()
         else:
             flip(directory, name, int(at * ((directory / name).stat().st_size - 1)))
-    vault = reopen(directory)
-    vault.verify(read_percent=100)
+    found = reopen(directory).verify(read_percent=100)
+    if any("only repair needs" in damage.reason for damage in found.damages):
+        # What is lost elsewhere might be in a pack whose directory is damaged; only repair searches it.
+        reopen(directory).repair(now=NOW)
     back_up(reopen(directory), "2", DISK, [], parent)
     assert reopen(directory).verify(read_percent=100).is_whole
     assert restore(reopen(directory), parent) == DISK
