@@ -252,6 +252,8 @@ class JobEngine(DBOSConfiguredInstance):
     @DBOS.workflow()
     def undelete(self, job_id: str) -> None:
         """Have deleted data back; protection stays stopped."""
+        if not self.begin(job_id):
+            return
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.take_back(job_id)
@@ -373,6 +375,7 @@ class JobEngine(DBOSConfiguredInstance):
         deletion.delete_data(self._runtime, UUID(job_id), self._reporter(job_id).check)
 
     @DBOS.step()
+    @lasting
     def take_back(self, job_id: str) -> tuple[JobError, ...]:
         """See ``deletion``."""
         return deletion.undelete(self._runtime, UUID(job_id), self._reporter(job_id).check)
