@@ -57,7 +57,7 @@ def test_the_environment_changes_nothing_but_credentials(
         "AZURE_STORAGE_USE_EMULATOR": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    storage = ObjectStorage(faulty.location, replace(HASTY, retry=0.2))
+    storage = ObjectStorage(faulty.location, replace(PATIENT, retry=0.2))
     storage.put("index/1", [b"1"])
     assert faulty.direct.get("index/1") == b"1"
 
