@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from overwinter.catalog import items, points, vaults
+from overwinter.jobs import expiry
 from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
     DatasourceNotPresent,
     DiskSelectionInvalid,
     ItemSoftDeleted,
+    JobCancelled,
     NewestPointStays,
     NotFound,
     ProtectedInAnotherVault,
@@ -420,3 +422,15 @@ def test_a_vm_that_is_gone(desk: Desk, vault: Vault, machine: VirtualMachine) ->
     since = desk.clock.now
     desk.days_pass(1)
     assert desk.item(vault, machine).missing_since == since
+
+
+def test_freeing_space_can_be_cancelled_in_the_middle(desk: Desk, vault: Vault) -> None:
+    asked: list[bool] = []
+
+    def check() -> None:
+        asked.append(True)
+        if len(asked) == 2:  # the first is before the collection
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        expiry.run(desk.runtime, vault, desk.store(vault), check, collect=True)

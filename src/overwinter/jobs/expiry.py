@@ -70,7 +70,7 @@ def run(
         worthwhile = _may_collect(upkeep.of_vault(tx, vault.id), now)
     if collect or worthwhile:
         check()
-        facts.update(vars(store.collect(now=now)))
+        facts.update(vars(store.collect(now=now, cancelled=check)))
         with runtime.catalog.transaction() as tx:
             upkeep.note_collected(tx, vault.id, now)
     return facts
