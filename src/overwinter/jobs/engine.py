@@ -229,11 +229,13 @@ class JobEngine(DBOSConfiguredInstance):
 
     @DBOS.workflow()
     def stop_protection(self, job_id: str) -> None:
-        """Flatten the VM's chains, keep the vault's points."""
+        """Bring into the vault what only the host has, flatten the VM's chains, keep the vault's points."""
         if not self.begin(job_id):
             return
         outcome = _Outcome()
         with _judging(outcome):
+            for restore_point in self.only_on_host(job_id):
+                outcome.warnings += self.transfer(job_id, restore_point)
             outcome.warnings += self.flatten(job_id)
         self.finish(job_id, outcome)
 
@@ -244,7 +246,6 @@ class JobEngine(DBOSConfiguredInstance):
             return
         outcome = _Outcome()
         with _judging(outcome):
-            # The snapshot-only points that flattening removes are among those to be deleted: no warning.
             self.flatten(job_id)
             self.delete_data(job_id)
         self.finish(job_id, outcome)
@@ -360,6 +361,12 @@ class JobEngine(DBOSConfiguredInstance):
     def restore_abandon(self, job_id: str) -> None:
         """A restore that did not complete leaves no partial file."""
         restore.remove_partial(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    @lasting
+    def only_on_host(self, job_id: str) -> tuple[UUID, ...]:
+        """See ``protection``."""
+        return protection.only_on_host(self._runtime, UUID(job_id))
 
     @DBOS.step()
     @lasting

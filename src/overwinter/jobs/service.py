@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
@@ -45,7 +45,6 @@ from overwinter.model.job import (
     Job,
     JobOperation,
     JobStatus,
-    Task,
 )
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
@@ -78,7 +77,7 @@ class Service:
     @contextmanager
     def on_its_own(self) -> Iterator[None]:
         """Within the block the service also does what nobody asks for: what policies and time want."""
-        with self.scheduler.running(), Upkeep(self._runtime, self.vaults).running():
+        with self.scheduler.running(), Upkeep(self._runtime, self.vaults, self.points).running():
             yield
 
     # --- machines -----------------------------------------------------------------------------------------
@@ -278,18 +277,8 @@ class Service:
         wanted = _TASKS.get(operation, ())
         if operation is JobOperation.RESTORE and parameters.get("vm_name") is None:
             wanted = (RESTORE_DISKS,)
-        return Job(
-            id=uuid4(),
-            vault_id=item.vault_id,
-            item_id=item.id,
-            vm_uuid=item.vm_uuid,
-            vm_name=item.vm_name,
-            operation=operation,
-            status=JobStatus.IN_PROGRESS,
-            started=self._runtime.clock(),
-            tasks=tuple(Task(name) for name in wanted),
-            parameters=parameters,
-        )
+        now = self._runtime.clock()
+        return Job.of_item(item, operation, started=now, tasks=wanted, parameters=parameters)
 
 
 def _existing(item: ProtectedItem | None) -> ProtectedItem:

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
+from typing import Self
+from uuid import UUID, uuid4
+
+from overwinter.model.protection import ProtectedItem
 
 TAKE_SNAPSHOT = "Take Snapshot"
 TRANSFER_DATA = "Transfer data to vault"
@@ -131,6 +134,30 @@ class Job:
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
     begun: bool = False
+
+    @classmethod
+    def of_item(
+        cls,
+        item: ProtectedItem,
+        operation: JobOperation,
+        *,
+        started: datetime,
+        tasks: tuple[str, ...] = (),
+        parameters: dict[str, object] | None = None,
+    ) -> Self:
+        """A new job on a protected item, with tasks of these names."""
+        return cls(
+            id=uuid4(),
+            vault_id=item.vault_id,
+            item_id=item.id,
+            vm_uuid=item.vm_uuid,
+            vm_name=item.vm_name,
+            operation=operation,
+            status=JobStatus.IN_PROGRESS,
+            started=started,
+            tasks=tuple(Task(name) for name in tasks),
+            parameters=parameters or {},
+        )
 
     @property
     def is_scheduled(self) -> bool:
