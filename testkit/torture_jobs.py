@@ -1,4 +1,4 @@
-"""Torture of the jobs: killed at every step, servers away, disks full, forty days on real chains.
+"""Torture of the jobs: killed at every step, servers away, disks full, cancelled, forty days on real chains.
 
 Progress and what goes wrong are told on stderr; one JSON object on stdout sums up. Ends with 1 when a guest
 was left frozen or paused, data was lost, or something was left over.
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from testkit.ground import Ground, prepare
+from testkit.job_cancels import cancels
 from testkit.job_days import Clock, Days
 from testkit.job_faults import Fault, full_disks, losses
 from testkit.job_kills import KILLS, MORE_KILLS, kill
@@ -22,15 +23,21 @@ from testkit.station import open_station
 
 @dataclass(frozen=True)
 class Extent:
-    """How much: days, after how many of them all is compared, and how long servers are away, in seconds."""
+    """How much: days, after how many of them all is compared, how long servers are away, in seconds, and how
+    many jobs of each kind are cancelled.
+    """
 
     days: int
     compare_every: int
     away_s: float
+    cancels: int
 
 
-LONG = Extent(days=40, compare_every=1, away_s=60)
-SHORT = Extent(days=6, compare_every=3, away_s=2)
+LONG = Extent(days=40, compare_every=1, away_s=60, cancels=20)
+SHORT = Extent(days=6, compare_every=3, away_s=2, cancels=1)
+
+#: For the random moments at which jobs are cancelled.
+SEED = 1
 
 
 @dataclass
@@ -39,6 +46,8 @@ class Tally:
 
     steps_killed: int = 0
     faults: int = 0
+    cancels: int = 0
+    longest_cancel_s: float = 0
     guests_frozen: int = 0
     guests_paused: int = 0
     data_lost: int = 0
@@ -85,6 +94,11 @@ def torture(ground: Ground, extent: Extent) -> Tally:
             tally.steps_killed += 1
     _suffer(tally, losses(ground, extent.away_s))
     _suffer(tally, full_disks(ground))
+    for name, cancel in cancels(ground, extent.cancels, SEED):
+        _tell(name)
+        with tally.counting():
+            tally.longest_cancel_s = max(tally.longest_cancel_s, round(cancel(), 1))
+        tally.cancels += 1
     for running in (False, True):
         with tally.counting():
             _let_days_go_by(tally, ground, extent, running=running)
