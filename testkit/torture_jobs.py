@@ -7,9 +7,8 @@ was left frozen or paused, data was lost, or something was left over.
 import argparse
 import json
 import sys
-import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from testkit.ground import Ground, prepare
@@ -19,6 +18,7 @@ from testkit.job_faults import Fault, full_disks, losses
 from testkit.job_kills import KILLS, MORE_KILLS, kill
 from testkit.job_scene import DataLost, GuestFrozen, GuestPaused, Orphan, job_scene
 from testkit.station import open_station
+from testkit.torture import counting, tell
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ SHORT = Extent(days=6, compare_every=3, away_s=2, cancels=1)
 
 #: For the random moments at which jobs are cancelled.
 SEED = 1
+
+
+_WRONG: dict[type[Exception], str] = {
+    GuestFrozen: "guests_frozen",
+    GuestPaused: "guests_paused",
+    DataLost: "data_lost",
+    Orphan: "orphans",
+}
 
 
 @dataclass
@@ -63,24 +71,9 @@ class Tally:
         wrong = (self.guests_frozen, self.guests_paused, self.data_lost, self.orphans, self.points_unequal)
         return not any((*wrong, self.failures))
 
-    @contextmanager
-    def counting(self) -> Iterator[None]:
+    def counting(self) -> AbstractContextManager[None]:
         """Count what goes wrong in the block, and go on after it."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 (told, counted, and the rest goes on)
-            traceback.print_exc()
-            match error:
-                case GuestFrozen():
-                    self.guests_frozen += 1
-                case GuestPaused():
-                    self.guests_paused += 1
-                case DataLost():
-                    self.data_lost += 1
-                case Orphan():
-                    self.orphans += 1
-                case _:
-                    self.failures += 1
+        return counting(self, _WRONG, otherwise="failures")
 
 
 def torture(ground: Ground, extent: Extent) -> Tally:
@@ -88,14 +81,14 @@ def torture(ground: Ground, extent: Extent) -> Tally:
     tally = Tally()
     with job_scene(ground) as scene:
         for each in (*KILLS, *MORE_KILLS):
-            _tell(f"killed at {each}")
+            tell(f"killed at {each}")
             with tally.counting():
                 kill(scene, each)
             tally.steps_killed += 1
     _suffer(tally, losses(ground, extent.away_s))
     _suffer(tally, full_disks(ground))
     for name, cancel in cancels(ground, extent.cancels, SEED):
-        _tell(name)
+        tell(name)
         with tally.counting():
             tally.longest_cancel_s = max(tally.longest_cancel_s, round(cancel(), 1))
         tally.cancels += 1
@@ -107,7 +100,7 @@ def torture(ground: Ground, extent: Extent) -> Tally:
 
 def _suffer(tally: Tally, faults: Iterable[tuple[str, Fault]]) -> None:
     for name, fault in faults:
-        _tell(name)
+        tell(name)
         with tally.counting():
             fault()
         tally.faults += 1
@@ -126,15 +119,9 @@ def _let_days_go_by(tally: Tally, ground: Ground, extent: Extent, *, running: bo
                 except AssertionError:
                     tally.points_unequal += 1
                     raise
-                _tell(
-                    f"day {day} of a VM that is {'running' if running else 'off'}: {days.compared} compared"
-                )
+                tell(f"day {day} of a VM that is {'running' if running else 'off'}: {days.compared} compared")
         tally.points_compared += days.compared
         days.remove()
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:
