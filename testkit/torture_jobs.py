@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from testkit.ground import Ground, prepare
 from testkit.job_cancels import cancels
 from testkit.job_days import Clock, Days
-from testkit.job_faults import Fault, full_disks, losses
+from testkit.job_faults import Fault, full_disks, losses, restarts
 from testkit.job_kills import KILLS, MORE_KILLS, kill
 from testkit.job_scene import DataLost, GuestFrozen, GuestPaused, Orphan, job_scene
 from testkit.station import open_station
@@ -95,6 +95,7 @@ def torture(ground: Ground, extent: Extent) -> Tally:
     for running in (False, True):
         with tally.counting():
             _let_days_go_by(tally, ground, extent, running=running)
+    _suffer(tally, restarts(ground))
     return tally
 
 
