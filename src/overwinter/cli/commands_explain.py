@@ -16,7 +16,7 @@ from overwinter.codebook.texts import Texts, texts_in
 
 def explain_code(
     code: Annotated[
-        str | None, typer.Argument(metavar="[CODE]", help="A code or its number; without one all are listed.")
+        str | None, typer.Argument(metavar="CODE", help="A code or its number; without one all are listed.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Explain every code.")] = False,
     language: Annotated[
