@@ -22,7 +22,7 @@ from overwinter.api import (
     routes_vault_work,
     routes_vaults,
 )
-from overwinter.api.context import known_subscription
+from overwinter.api.context import audience, known_subscription
 from overwinter.api.guard import BearerToken, Envelope
 from overwinter.api.paths import CanonicalPaths
 from overwinter.api.port import Service
@@ -61,8 +61,8 @@ def _templates(routers: list[APIRouter]) -> list[str]:
 
 async def _expected(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, OverwinterError)
-    profile = request.app.state.service.profile
-    return JSONResponse(error(profile.code(problem.code), problem.message), status_code=problem.http_status)
+    code = request.app.state.service.profile.code(problem.code)
+    return JSONResponse(error(code, problem.message, audience(request)), status_code=problem.http_status)
 
 
 async def _no_route(request: Request, problem: Exception) -> JSONResponse:

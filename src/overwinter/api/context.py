@@ -11,6 +11,8 @@ from fastapi.responses import Response
 
 from overwinter.api.ids import Ids, check_group_name, find, vm_of_item_name
 from overwinter.api.port import Service
+from overwinter.api.shapes_errors import Audience
+from overwinter.codebook import languages
 from overwinter.model.errors import NotFound
 from overwinter.model.job import Job
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -31,6 +33,11 @@ class Api:
     ids: Ids
     request: Request
     now: datetime
+
+    @property
+    def audience(self) -> Audience:
+        """For whom problems are written in the answer."""
+        return audience(self.request)
 
     def link(self, path: str, **query: str) -> str:
         """Absolute address of a path on this server, for the api-version the client speaks."""
@@ -66,6 +73,13 @@ class Api:
     def policy_of(self, vault: Vault, item: ProtectedItem) -> Policy | None:
         """The policy of an item; null when it no longer exists."""
         return next((p for p in self.service.policies(vault) if p.id == item.policy_id), None)
+
+
+def audience(request: Request) -> Audience:
+    """The language of a request's sender, and the edition that the service behaves like."""
+    service: Service = request.app.state.service
+    language = languages.of_header(request.headers.get("accept-language", ""))
+    return Audience(language, service.profile.edition)
 
 
 def api(request: Request) -> Api:

@@ -79,7 +79,7 @@ def _subscription(api: Api) -> Shape:
         "state": "Enabled",
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
-        "overwinter": {"supportProfile": profile_shape(api.service.profile)},
+        "overwinter": {"supportProfile": profile_shape(api.service.profile, api.audience.language)},
         "subscriptionPolicies": {
             "locationPlacementId": "Internal",
             "quotaId": "Internal",

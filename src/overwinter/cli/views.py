@@ -292,7 +292,7 @@ class TaskView:
 class ProblemView:
     """An error or warning of a job, with what to do about it.
 
-    ``causes``, in order, are what the edition of the service's support profile looked for; ours has none.
+    ``causes`` are in the order to look, which the service's support profile decides.
     """
 
     code: str
