@@ -7,8 +7,8 @@ from uuid import UUID
 
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
-from overwinter.model.guest import GuestView
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock, LockLevel, LockScope
 from overwinter.model.point import PointDisk, RecoveryPoint
@@ -146,8 +146,8 @@ class Service(Protocol):
     def machines(self) -> list[VirtualMachine]:
         """All VMs of the host."""
 
-    def guest_view(self, vm: VirtualMachine) -> GuestView:
-        """Ask the VM's guest agent; bounded in time."""
+    def agent_status(self, vm: VirtualMachine) -> AgentStatus:
+        """Ask the VM's guest agent how it is; bounded in time."""
 
     @property
     def vaults(self) -> VaultAdmin:

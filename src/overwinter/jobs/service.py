@@ -13,10 +13,9 @@ from uuid import UUID
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
-from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.domain_xml import hard_disks
-from overwinter.jobs import policy_admin, restore, retry
+from overwinter.jobs import guest_agents, policy_admin, restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
@@ -28,15 +27,14 @@ from overwinter.jobs.schedule import Scheduler
 from overwinter.jobs.upkeep import Upkeep
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model import names
+from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
     DatasourceNotPresent,
     NotCancellable,
     NotFound,
-    OverwinterError,
     RequestError,
 )
-from overwinter.model.guest import GuestView
 from overwinter.model.job import (
     CREATE_VM,
     RESTORE_DISKS,
@@ -90,23 +88,9 @@ class Service:
         """One VM by name or UUID. Raises NotFound."""
         return inventory.machine(self._runtime.hypervisor, name)
 
-    def guest_view(self, vm: VirtualMachine) -> GuestView:
-        """What the guest says of itself; bounded in time, never raises for a silent guest."""
-        if not vm.is_active:
-            return _silent("The VM is not running.")
-        agent = GuestAgent(self._runtime.hypervisor, vm.uuid)
-        try:
-            info, system = agent.info(), agent.os_info()
-        except OverwinterError as error:
-            return _silent(error.message)
-        return GuestView(
-            agent_ready=True,
-            agent_version=info.version,
-            os_name=system.name,
-            os_version=system.version,
-            hostname=None,
-            message="Guest Agent is running",
-        )
+    def agent_status(self, vm: VirtualMachine) -> AgentStatus:
+        """How the VM's guest agent is; bounded in time. Raises NotFound, HypervisorUnavailable."""
+        return guest_agents.status_of(self._runtime, vm)
 
     # --- policies -----------------------------------------------------------------------------------------
 
@@ -285,9 +269,3 @@ def _existing(item: ProtectedItem | None) -> ProtectedItem:
     if item is None:
         raise NotFound("The recovery point's item was deleted.")
     return item
-
-
-def _silent(reason: str) -> GuestView:
-    return GuestView(
-        agent_ready=False, agent_version=None, os_name=None, os_version=None, hostname=None, message=reason
-    )
