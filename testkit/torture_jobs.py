@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
+import structlog
+
 from testkit.ground import Ground, prepare
 from testkit.job_cancels import cancels
 from testkit.job_days import Clock, Days
@@ -130,6 +132,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testkit.torture_jobs", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer days, shorter losses")
     asked = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with prepare() as ground:
         tally = torture(ground, SHORT if asked.short else LONG)
     print(json.dumps(asdict(tally)))

@@ -24,6 +24,7 @@ from overwinter.jobs import (
     preflight,
     protection,
     prune,
+    repairs,
     restore,
     retry,
     shield,
@@ -150,6 +151,8 @@ class JobEngine(DBOSConfiguredInstance):
         if not self.begin(job_id):
             return
         outcome, restore_point = self._snapshot_tier(job_id)
+        if outcome.error is not None and self._mended(job_id):
+            outcome, restore_point = self._snapshot_tier(job_id)
         while outcome.error is not None and self._again(job_id, outcome):
             outcome, restore_point = self._snapshot_tier(job_id)
         if restore_point is not None:
@@ -187,6 +190,12 @@ class JobEngine(DBOSConfiguredInstance):
             outcome.warnings += taken.warnings
             restore_point = taken.restore_point
         return outcome, restore_point
+
+    def _mended(self, job_id: str) -> bool:
+        """Whether repairs have changed something, so that another try is worth it."""
+        with _judging(_Outcome()):
+            return self.repair_after_failure(job_id)
+        return False  # it was cancelled, or failed as well: the backup's own failure counts
 
     def _vault_tier(self, job_id: str, restore_point: UUID) -> _Outcome:
         """Transfer and clean-up."""
@@ -298,6 +307,12 @@ class JobEngine(DBOSConfiguredInstance):
         place("backup.preflight")
         self._reporter(job_id).check()
         return preflight.check(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    @lasting
+    def repair_after_failure(self, job_id: str) -> bool:
+        """See ``repairs``."""
+        return repairs.after_failure(self._runtime, UUID(job_id), self._reporter(job_id).check)
 
     @DBOS.step()
     @lasting
