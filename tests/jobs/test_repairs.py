@@ -12,7 +12,6 @@ import libvirt
 import pytest
 
 from overwinter.jobs import repairs
-from overwinter.jobs.repairs import Case
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
 from overwinter.model.job import SCHEDULED, Job, JobOperation, JobStatus
@@ -62,10 +61,13 @@ def mended(job: Job) -> list[str]:
 
 def test_a_guest_that_somebody_left_frozen(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
     guest.agent.command("guest-fsfreeze-freeze")
-    (mended,) = repairs.mend(Case(station.service._runtime, item, lambda: None))
-    assert (mended.repair, mended.failure) == ("thaw", None)
+    (finding,) = station.service.plan_repairs(item)
+    assert finding.repair == "thaw" and guest.agent.command("guest-fsfreeze-status") == "frozen"
+    job = station.completed(station.service.repair(item))
+    assert mended(job) == ["thaw"]
     assert guest.agent.command("guest-fsfreeze-status") == "thawed"
-    assert not list(repairs.mend(Case(station.service._runtime, item, lambda: None)))
+    assert not station.service.plan_repairs(item)
+    assert station.completed(station.service.repair(item)).report is None
 
 
 def test_a_block_job_that_was_left_behind(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:

@@ -102,6 +102,7 @@ class JobEngine(DBOSConfiguredInstance):
             JobOperation.CLEAN_UP_POINTS: self.clean_up_points,
             JobOperation.DELETE_POINTS: self.clean_up_points,
             JobOperation.UNDELETE: self.undelete,
+            JobOperation.REPAIR_MACHINE: self.repair_machine,
             **dict.fromkeys(vault_work.TASKS, self.work_on_vault),
         }
 
@@ -270,6 +271,16 @@ class JobEngine(DBOSConfiguredInstance):
         self.finish(job_id, outcome)
 
     @DBOS.workflow()
+    def repair_machine(self, job_id: str) -> None:
+        """Mend what a machine may mend of a VM."""
+        if not self.begin(job_id):
+            return
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.repair(job_id)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
     def work_on_vault(self, job_id: str) -> None:
         """Verify, repair, copy, free space: one step, as the vault itself knows how far it got."""
         if not self.begin(job_id):
@@ -313,6 +324,12 @@ class JobEngine(DBOSConfiguredInstance):
     def repair_after_failure(self, job_id: str) -> bool:
         """See ``repairs``."""
         return repairs.after_failure(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    @lasting
+    def repair(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``repairs``."""
+        return repairs.on_request(self._runtime, UUID(job_id))
 
     @DBOS.step()
     @lasting

@@ -20,14 +20,17 @@ from overwinter.hypervisor import inventory, power, stale_job
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs import merging, prune
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES
+from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.window import THAW_TIMEOUT_S
 from overwinter.model.errors import (
     GuestAgentUnavailable,
     GuestCommandFailed,
+    NotFound,
     OverlaySpaceLow,
     OverwinterError,
 )
+from overwinter.model.job import REPAIR_MACHINE, JobError
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import PowerState
 
@@ -62,12 +65,26 @@ class Repair:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that can be mended, before it is."""
+
+    repair: str
+    finding: str
+
+
+@dataclass(frozen=True)
 class Mended:
     """What a repair found, and why it did not work; null when it did."""
 
     repair: str
     finding: str
     failure: str | None
+
+
+def plan(case: Case) -> list[Finding]:
+    """What could be mended now; changes nothing. Raises NotFound when the VM does not exist."""
+    found = ((repair.id, repair.finding(case)) for repair in REPAIRS)
+    return [Finding(name, finding) for name, finding in found if finding is not None]
 
 
 def mend(case: Case) -> Iterator[Mended]:
@@ -101,13 +118,33 @@ def after_failure(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> 
             return False
         if not policies.get_by_id(tx, item.policy_id).content.extension.automatic_repair:
             return False
+    return any(each.failure is None for each in _mend_and_tell(job_id, Case(runtime, item, check)))
+
+
+def on_request(runtime: Runtime, job_id: UUID) -> tuple[JobError, ...]:
+    """The job of its own. Returns what could not be mended."""
+    with runtime.catalog.transaction() as tx:
+        job = job_table.get(tx, job_id)
+        item = None if job.item_id is None else items.find_by_id(tx, job.item_id)
+    if item is None:
+        raise NotFound(f"{job.vm_name} is no item any more.")
+    with task(runtime, job_id, REPAIR_MACHINE) as reporter:
+        done = _mend_and_tell(job_id, Case(runtime, item, reporter.check))
+    return tuple(
+        JobError("RepairFailed", f"{each.finding} Repair {each.repair} did not help: {each.failure}")
+        for each in done
+        if each.failure is not None
+    )
+
+
+def _mend_and_tell(job_id: UUID, case: Case) -> list[Mended]:
     done = []
-    for each in mend(Case(runtime, item, check)):
+    for each in mend(case):
         done.append(each)
-        log.warning("repaired", vm=item.vm_name, **vars(each))
-        with runtime.catalog.transaction() as tx:
+        log.warning("repaired", vm=case.item.vm_name, **vars(each))
+        with case.runtime.catalog.transaction() as tx:
             job_table.set_report(tx, job_id, {"repairs": [vars(mended) for mended in done]})
-    return any(each.failure is None for each in done)
+    return done
 
 
 # --- the repairs ------------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.domain_xml import hard_disks
-from overwinter.jobs import guest_agents, policy_admin, restore, retry
+from overwinter.jobs import guest_agents, policy_admin, repairs, restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.point_expiry import EXPIRES
 from overwinter.jobs.protection_admin import ProtectionAdmin, refuse_deleted
+from overwinter.jobs.repairs import Case, Finding
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
@@ -37,6 +38,7 @@ from overwinter.model.errors import (
 )
 from overwinter.model.job import (
     CREATE_VM,
+    REPAIR_MACHINE,
     RESTORE_DISKS,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
@@ -52,6 +54,7 @@ from overwinter.model.vm import VirtualMachine
 _TASKS: dict[JobOperation, tuple[str, ...]] = {
     JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
     JobOperation.RESTORE: (RESTORE_DISKS, CREATE_VM),
+    JobOperation.REPAIR_MACHINE: (REPAIR_MACHINE,),
 }
 
 
@@ -224,6 +227,21 @@ class Service:
         refuse_deleted(item, point)
         restore.check_target(self._runtime, target, self.manifest_disks(point))
         return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
+
+    # --- repair -------------------------------------------------------------------------------------------
+
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        """What a machine could mend of an item's VM now; changes nothing, takes up to half a minute.
+
+        Raises ProtectedVmNotFound, HypervisorUnavailable.
+        """
+        machine_of(self._runtime, item)
+        return repairs.plan(Case(self._runtime, item, lambda: None))
+
+    def repair(self, item: ProtectedItem) -> Job:
+        """Mend it. Raises BackupOperationInProgress, ProtectedVmNotFound."""
+        machine_of(self._runtime, item)
+        return self._start(item, JobOperation.REPAIR_MACHINE, {})
 
     # --- jobs ---------------------------------------------------------------------------------------------
 

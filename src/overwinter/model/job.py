@@ -17,6 +17,7 @@ REPAIR_VAULT = "Repair vault"
 COPY_POINTS = "Copy recovery points"
 FREE_SPACE = "Free space in vault"
 CLEAN_UP_POINTS = "Clean up restore points"
+REPAIR_MACHINE = "Repair virtual machine"
 
 
 #: Key of a backup's parameters: the moment for which its policy's schedule asked.
@@ -24,9 +25,10 @@ SCHEDULED = "scheduled"
 
 
 class JobOperation(StrEnum):
-    """What a job does, in the words of the ARM API; ours are the last six.
+    """What a job does, in the words of the ARM API; ours are the last seven.
 
-    The last two remove restore points from the host: those of a VM that have expired, or by hand.
+    ``REPAIR`` is of a whole vault, ``REPAIR_MACHINE`` of a VM and its disk chains. The last two remove
+    restore points from the host: those of a VM that have expired, or by hand.
     """
 
     CONFIGURE_BACKUP = "ConfigureBackup"
@@ -38,6 +40,7 @@ class JobOperation(StrEnum):
     VERIFY = "Verify"
     REPAIR = "Repair"
     COPY = "Copy"
+    REPAIR_MACHINE = "RepairVirtualMachine"
     CLEAN_UP = "CleanUp"
     CLEAN_UP_POINTS = "CleanUpRestorePoints"
     DELETE_POINTS = "DeleteRestorePoints"
