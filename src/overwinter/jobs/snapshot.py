@@ -25,10 +25,10 @@ from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
 from overwinter.jobs import faults, point_expiry, window
+from overwinter.jobs.freezing import WindowResult
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.window import WindowResult
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
 from overwinter.model.errors import FreezeFailed, OverwinterError
