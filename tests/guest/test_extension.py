@@ -110,7 +110,8 @@ def test_what_is_not_frozen_is_told_with_its_reason(inside: PythonGuest) -> None
     inside.sh(
         "insmod /lib/modules/loop.ko; insmod /lib/modules/overlay.ko; cd /mnt/vda; mkdir -p low up work"
         "; mkdir -p /mnt/loop /mnt/stack /mnt/bound /mnt/vda/hidden /etc/azure"
-        "; dd if=/dev/zero of=image bs=1M count=2 2>/dev/null; losetup /dev/loop0 image; mke2fs /dev/loop0 >/dev/null"
+        "; dd if=/dev/zero of=image bs=1M count=2 2>/dev/null"
+        "; losetup /dev/loop0 image; mke2fs /dev/loop0 >/dev/null"
         "; mount -t ext4 /dev/loop0 /mnt/loop; mount --bind /mnt/vda/low /mnt/bound"
         "; mount -t overlay overlay -o lowerdir=low,upperdir=up,workdir=work /mnt/stack"
         "; printf '[SnapshotThread]\\nMountsToSkip=/mnt/vdb\\n' >/etc/azure/vmbackup.conf"
@@ -120,7 +121,10 @@ def test_what_is_not_frozen_is_told_with_its_reason(inside: PythonGuest) -> None
     said = session.thaw(limit_s=5)
     session.wait_ended()
     session.close()
-    inside.sh("umount /mnt/loop /mnt/bound /mnt/stack; losetup -d /dev/loop0; rm -f /etc/azure/vmbackup.conf /mnt/vda/image")
+    inside.sh(
+        "umount /mnt/loop /mnt/bound /mnt/stack; losetup -d /dev/loop0"
+        "; rm -f /etc/azure/vmbackup.conf /mnt/vda/image"
+    )
     assert said is not None and said.held
     assert {mount.point: mount.why_not for mount in said.mounts} == {
         "/mnt/vda": None,

@@ -23,8 +23,9 @@ from overwinter.jobs.freezing import (
     frozen,
 )
 from overwinter.model.errors import FreezeFailed
-from overwinter.model.freeze import FreezeMethod, FreezeRecord, ScriptsRecord, earned
+from overwinter.model.freeze import FreezeMethod, FreezeRecord, ScriptsRecord
 from overwinter.model.job import JobError
+from overwinter.model.label import earned
 from overwinter.model.point import Consistency
 
 #: Seconds for the extension to confirm the thaw; then the agent is asked to thaw.

@@ -166,6 +166,7 @@ def _record(
         freeze_ms=result.freeze_ms,
         warnings=tuple(warning.message for warning in warnings),
         scheduled=point_expiry.scheduled_for(job),
+        freeze=result.freeze,
     )
     with runtime.catalog.transaction() as tx:
         collection = _collection(tx, item, policy)

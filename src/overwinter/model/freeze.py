@@ -1,13 +1,7 @@
-"""What stood still while a snapshot was taken, as far as the guest tells, and the label that earns.
-
-A freeze record is kept with the recovery point. The guest is not trusted beyond its own label: what it says
-can lower or raise the label of its own points, nothing else.
-"""
+"""What stood still while a snapshot was taken, as far as the guest tells; kept with the recovery point."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-from overwinter.model.point import Consistency
 
 
 class FreezeMethod(StrEnum):
@@ -123,28 +117,3 @@ class FreezeRecord:
     def skipped(self) -> tuple[MountRecord, ...]:
         """Those that did not."""
         return tuple(mount for mount in self.mounts if mount.why_not is not None)
-
-
-@dataclass(frozen=True)
-class Earned:
-    """A label, and what kept it from being a higher one; empty when nothing did."""
-
-    consistency: Consistency
-    shortfall: str = ""
-
-
-def earned(record: FreezeRecord) -> Earned:
-    """The label of a snapshot during which the extension held all frozen until it was told to thaw."""
-    spoiled = [mount.sentence for mount in record.mounts if mount.spoils]
-    if spoiled:
-        return Earned(Consistency.CRASH, "Not all file systems stood still: " + "; ".join(spoiled) + ".")
-    if not record.scripts.freeze:
-        return Earned(Consistency.CRASH, "The configuration of scripts in the guest forbids to freeze.")
-    if not record.frozen:
-        return Earned(Consistency.CRASH, "The guest has no file system that can be frozen.")
-    scripts = record.scripts
-    if not scripts.configured:
-        return Earned(Consistency.FILE_SYSTEM)
-    if not scripts.at_rest:
-        return Earned(Consistency.FILE_SYSTEM, f"The applications were not at rest: {scripts.message}")
-    return Earned(Consistency.APPLICATION)
