@@ -8,7 +8,19 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "overwinter"
 
-FLOORS = ["model", "codebook", "vault", "images", "hypervisor", "guest", "catalog", "jobs", "api", "cli"]
+FLOORS = [
+    "model",
+    "codebook",
+    "vault",
+    "images",
+    "hypervisor",
+    "extension",
+    "guest",
+    "catalog",
+    "jobs",
+    "api",
+    "cli",
+]
 
 #: Libraries that only one room may know.
 OWNERS = {
