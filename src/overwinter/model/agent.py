@@ -133,6 +133,7 @@ class AgentStatus:
 
     ``reason`` is a sentence for people. ``last`` is the last answer, of this moment or before; null when
     there never was one. ``info`` and ``hostname`` are null where the agent did not say.
+    ``frozen``: it holds file systems frozen.
     """
 
     state: AgentState
@@ -140,6 +141,7 @@ class AgentStatus:
     last: LastSeen | None = None
     info: AgentInfo | None = None
     hostname: str | None = None
+    frozen: bool = False
 
     @property
     def version(self) -> str | None:
