@@ -19,7 +19,7 @@ def test_the_checklist(served: Served) -> None:
     assert "! H5.2 There is room for restore points It has 16 of at most 18." in lines
     assert any(line.startswith("✗ X4.1") for line in lines)
     assert "? No answer within 20 s. (H2.13, H2.3)" in lines
-    assert lines[-1] == "Web01: 1 ok, 1 warnings, 1 failed, 2 unknown."
+    assert lines[-1] == "Web01: ok 1, warnings 1, failed 1, unknown 2."
 
 
 def test_json_and_a_vm_that_is_well(served: Served) -> None:

@@ -1,5 +1,6 @@
 """The doctor at a real VM on real libvirt: well it passes, and each injury is found where it is."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,9 @@ import libvirt
 import pytest
 
 from overwinter.doctor.check import Status
-from overwinter.doctor.collect import collect
+from overwinter.doctor.collect import LIMITS_S, collect
 from overwinter.doctor.doctor import Doctor
+from overwinter.doctor.fact import Source
 from overwinter.doctor.report import Report
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.model.errors import NotFound
@@ -171,6 +173,20 @@ def test_without_libvirt_the_rest_is_told(station: Station, guest: TinyGuest, it
     told = {result.check.id for result in report.results if result.finding.status is Status.PASS}
     assert {"X4.5", "X4.6", "X4.7", "H5.2"} <= told
     assert collect(replace(station.service.runtime, hypervisor=nowhere), guest.name).vm == guest.name
+
+
+def test_a_libvirt_that_hangs_is_not_waited_for(
+    station: Station, guest: TinyGuest, item: ProtectedItem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS_S, Source.LIBVIRT, 0.3)
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute"))
+        mute.listen()
+        hanging = Hypervisor(f"qemu+unix:///system?socket={tmp_path / 'mute'}")
+        report = Doctor(replace(station.service.runtime, hypervisor=hanging)).examine(guest.name)
+    assert bad(report) == {"X1.1": "away"}
+    reasons = [result.why for result in report.results if result.finding.status is Status.UNKNOWN]
+    assert reasons and all("No answer" in reason for reason in reasons)
 
 
 def test_a_vm_that_is_off_is_well_and_one_that_is_gone_is_found(

@@ -37,8 +37,8 @@ def _checklist(found: ExaminationView) -> list[Table | str]:
         parts += _step(step)
     counted = [check.status for step in found.steps for check in step.checks]
     parts.append(
-        f"{found.vm}: {counted.count('pass')} ok, {counted.count('warn')} warnings, "
-        f"{counted.count('fail')} failed, {counted.count('unknown')} unknown."
+        f"{found.vm}: ok {counted.count('pass')}, warnings {counted.count('warn')}, "
+        f"failed {counted.count('fail')}, unknown {counted.count('unknown')}."
     )
     return parts
 

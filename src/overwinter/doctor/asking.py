@@ -1,6 +1,7 @@
 """Asking somebody who may never answer: in a thread of its own, waited for so long and no longer."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 
 class Asking(Generic[T]):
-    """A question under way.
+    """A question under way; ``timeout_s`` counts from here.
 
     A thread that gets no answer is left behind and ends with its call. What is an error of the model makes
     an unknown fact; any other is a defect: its traceback goes where those of threads go, and the answer is
@@ -24,6 +25,7 @@ class Asking(Generic[T]):
         self._question = question
         self._timeout_s = timeout_s
         self._now = now
+        self._deadline = time.monotonic() + timeout_s
         self._answered = threading.Event()
         self._fact: Fact[T] | None = None
         self._thread = threading.Thread(target=self._ask, name=f"doctor-{source}", daemon=True)
@@ -31,7 +33,7 @@ class Asking(Generic[T]):
 
     def fact(self) -> Fact[T]:
         """The answer, as soon as it is there, or that there is none. Raises InternalError."""
-        if not self._answered.wait(self._timeout_s):
+        if not self._answered.wait(max(0.0, self._deadline - time.monotonic())):
             return Unknown(f"No answer within {self._timeout_s:.0f} s.", self._source, self._now)
         if self._fact is None:
             self._thread.join()  # its traceback is written first
