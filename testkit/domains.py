@@ -101,6 +101,10 @@ class GuestMaker:
         self._image = image
         self._accelerator = accelerator
 
+    def on(self, connection: libvirt.virConnect) -> "GuestMaker":
+        """The same maker on another connection."""
+        return GuestMaker(connection, self._run, self._image, self._accelerator)
+
     def make(
         self,
         name: str,

@@ -103,6 +103,7 @@ def test_policies(run: Run, served: Served) -> None:
         "retries": 3,
         "bandwidth_limit": None,
         "backup_window": None,
+        "automatic_repair": False,
         "protected_items": 0,
     }
     shown = json_of(run("policy", "show", "STRICT", "--vault", "v1", "--json"))

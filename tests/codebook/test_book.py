@@ -112,6 +112,7 @@ FROZEN = {
     "CatalogUnavailable": 7003,
     "RecoveryPointSnapshotOnly": 7004,
     "DiskNotCovered": 7005,
+    "RepairFailed": 7006,
 }
 
 

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.domain_xml import hard_disks
-from overwinter.jobs import guest_agents, policy_admin, restore, retry
+from overwinter.jobs import guest_agents, policy_admin, repairs, restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.point_expiry import EXPIRES
 from overwinter.jobs.protection_admin import ProtectionAdmin, refuse_deleted
+from overwinter.jobs.repairs import Case, Finding
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
@@ -37,13 +38,13 @@ from overwinter.model.errors import (
 )
 from overwinter.model.job import (
     CREATE_VM,
+    REPAIR_MACHINE,
     RESTORE_DISKS,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
     Job,
     JobOperation,
     JobStatus,
-    Task,
 )
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
@@ -53,6 +54,7 @@ from overwinter.model.vm import VirtualMachine
 _TASKS: dict[JobOperation, tuple[str, ...]] = {
     JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
     JobOperation.RESTORE: (RESTORE_DISKS, CREATE_VM),
+    JobOperation.REPAIR_MACHINE: (REPAIR_MACHINE,),
 }
 
 
@@ -81,7 +83,7 @@ class Service:
     @contextmanager
     def on_its_own(self) -> Iterator[None]:
         """Within the block the service also does what nobody asks for: what policies and time want."""
-        with self.scheduler.running(), Upkeep(self._runtime, self.vaults).running():
+        with self.scheduler.running(), Upkeep(self._runtime, self.vaults, self.points).running():
             yield
 
     # --- machines -----------------------------------------------------------------------------------------
@@ -231,6 +233,21 @@ class Service:
         restore.check_target(self._runtime, target, self.manifest_disks(point))
         return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
 
+    # --- repair -------------------------------------------------------------------------------------------
+
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        """What a machine could mend of an item's VM now; changes nothing, takes up to half a minute.
+
+        Raises ProtectedVmNotFound, HypervisorUnavailable.
+        """
+        machine_of(self._runtime, item)
+        return repairs.plan(Case(self._runtime, item, lambda: None))
+
+    def repair(self, item: ProtectedItem) -> Job:
+        """Mend it. Raises BackupOperationInProgress, ProtectedVmNotFound."""
+        machine_of(self._runtime, item)
+        return self._start(item, JobOperation.REPAIR_MACHINE, {})
+
     # --- jobs ---------------------------------------------------------------------------------------------
 
     def jobs(self, vault: Vault | None = None) -> list[Job]:
@@ -267,18 +284,8 @@ class Service:
         wanted = _TASKS.get(operation, ())
         if operation is JobOperation.RESTORE and parameters.get("vm_name") is None:
             wanted = (RESTORE_DISKS,)
-        return Job(
-            id=uuid4(),
-            vault_id=item.vault_id,
-            item_id=item.id,
-            vm_uuid=item.vm_uuid,
-            vm_name=item.vm_name,
-            operation=operation,
-            status=JobStatus.IN_PROGRESS,
-            started=self._runtime.clock(),
-            tasks=tuple(Task(name) for name in wanted),
-            parameters=parameters,
-        )
+        now = self._runtime.clock()
+        return Job.of_item(item, operation, started=now, tasks=wanted, parameters=parameters)
 
 
 def _existing(item: ProtectedItem | None) -> ProtectedItem:
