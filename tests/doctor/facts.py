@@ -165,6 +165,7 @@ HEALTHY = Facts(
     connection=known(0.01, Source.LIBVIRT),
     machine=known(MACHINE, Source.LIBVIRT),
     block_jobs=known((), Source.LIBVIRT),
+    standing_jobs=known((), Source.LIBVIRT),
     snapshots=known((), Source.LIBVIRT),
     secrets=known("", Source.LIBVIRT),
     rooms=known((Room("/images", 100 << 30, 200 << 30),), Source.HOST),

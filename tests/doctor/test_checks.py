@@ -63,6 +63,7 @@ PASS, WARN, FAIL = Status.PASS, Status.WARN, Status.FAIL
 ENCRYPTED = machine(encrypted_disks=(EncryptedDisk("vdb", 1 << 30, ("uuid:x",)),))
 SILENT = {"state": AgentState.NOT_READY, "info": None, "reason": "No answer."}
 BACKUP = job(JobOperation.BACKUP, NOW - timedelta(minutes=1), None)
+MERGE = BlockJob("vda", 4, 1, 2)
 LOCK = Lock(UUID(int=8), "keep", LockLevel.CAN_NOT_DELETE, None, NOW, LockScope("rg"))
 VERIFIED = replace(
     job(JobOperation.VERIFY, NOW - timedelta(hours=1), timedelta(minutes=1)), report={"is_whole": True}
@@ -285,12 +286,9 @@ CASES: dict[str, list[tuple[Facts, Status, str]]] = {
     ],
     "X4.4": [
         (HEALTHY, PASS, "ok"),
-        (
-            records(replace(HEALTHY, block_jobs=known((BlockJob("vda", 1, 2),))), active_jobs=(BACKUP,)),
-            PASS,
-            "by_job",
-        ),
-        (replace(HEALTHY, block_jobs=known((BlockJob("vda", 1, 2),))), FAIL, "stale"),
+        (records(replace(HEALTHY, block_jobs=known((MERGE,))), active_jobs=(BACKUP,)), PASS, "by_job"),
+        (replace(HEALTHY, block_jobs=known((MERGE,))), WARN, "foreign"),
+        (replace(HEALTHY, block_jobs=known((MERGE,)), standing_jobs=known((MERGE,))), FAIL, "stale"),
     ],
     "X4.5": [
         (HEALTHY, PASS, "ok"),

@@ -17,8 +17,9 @@ from overwinter.doctor.asking import Asking
 from overwinter.doctor.fact import Fact, Known, NotKnown, Source
 from overwinter.doctor.facts import Facts, LinuxGuest, Records, Room, VaultHealth, WindowsGuest
 from overwinter.guest.agent import GuestAgent
-from overwinter.hypervisor import inventory, traces
+from overwinter.hypervisor import inventory, stale_job, traces
 from overwinter.hypervisor import secrets as libvirt_secrets
+from overwinter.hypervisor.traces import BlockJob
 from overwinter.jobs import guest_agents
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.agent import AgentStatus, SystemFamily
@@ -34,6 +35,9 @@ LIMITS_S = {
     Source.VAULT: 10.0,
     Source.GUEST: 20.0,
 }
+
+#: Seconds in which a block job that is at work moves.
+STANDING_S = 2.0
 
 T = TypeVar("T")
 
@@ -59,6 +63,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
     known = ask(Source.CATALOG, lambda: records.read(runtime, _identity(machine, item)))
     status = ask(Source.GUEST, lambda: guest_agents.status_of(runtime, _present(machine)))
     jobs = ask(Source.LIBVIRT, lambda: traces.block_jobs(runtime.hypervisor, _present(machine).uuid))
+    standing = ask(Source.LIBVIRT, lambda: _standing(runtime, _present(machine)))
     kept = ask(Source.LIBVIRT, lambda: traces.snapshots(runtime.hypervisor, _present(machine).uuid))
     secrets = ask(Source.LIBVIRT, lambda: _secrets(runtime, _present(machine)))
     rooms = ask(Source.HOST, lambda: _rooms(_present(machine)))
@@ -75,6 +80,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
         connection=answering.fact(),
         machine=machine,
         block_jobs=jobs.fact(),
+        standing_jobs=standing.fact(),
         snapshots=kept.fact(),
         secrets=secrets.fact(),
         rooms=rooms.fact(),
@@ -129,6 +135,11 @@ def _present(machine: _Machine) -> VirtualMachine:
     if found is None:
         raise NotKnown("The VM does not exist any more.")
     return found
+
+
+def _standing(runtime: Runtime, machine: VirtualMachine) -> tuple[BlockJob, ...]:
+    found = stale_job.standing(runtime.hypervisor, machine.uuid, STANDING_S)
+    return tuple(sorted(found, key=lambda job: job.target))
 
 
 def _secrets(runtime: Runtime, machine: VirtualMachine) -> str:

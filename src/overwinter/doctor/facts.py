@@ -121,8 +121,9 @@ class Facts:
     """The facts of one VM at one moment.
 
     ``connection``: seconds that libvirt took to answer. ``machine``: null when it exists no more.
-    ``snapshots``: snapshots and checkpoints that libvirt keeps of it. ``secrets``: why one of an encrypted
-    disk cannot be read; empty when all can. ``drift``: how far the guest's clock is ahead of the host's.
+    ``block_jobs`` run on its disks, and ``standing_jobs`` are those of them that do not move. ``snapshots``:
+    snapshots and checkpoints that libvirt keeps of it. ``secrets``: why one of an encrypted disk cannot be
+    read; empty when all can. ``drift``: how far the guest's clock is ahead of the host's.
     """
 
     vm: str
@@ -131,6 +132,7 @@ class Facts:
     connection: Fact[float]
     machine: Fact[VirtualMachine | None]
     block_jobs: Fact[tuple[BlockJob, ...]]
+    standing_jobs: Fact[tuple[BlockJob, ...]]
     snapshots: Fact[tuple[str, ...]]
     secrets: Fact[str]
     rooms: Fact[tuple[Room, ...]]

@@ -9,9 +9,10 @@ from overwinter.hypervisor.connection import Hypervisor
 
 @dataclass(frozen=True)
 class BlockJob:
-    """A block job on a disk; ``done`` and ``total`` are in QEMU's units, roughly bytes."""
+    """A block job on a disk, of libvirt's ``kind``; ``done`` and ``total`` are in QEMU's units."""
 
     target: str
+    kind: int
     done: int
     total: int
 
@@ -25,7 +26,7 @@ def block_jobs(hypervisor: Hypervisor, vm_uuid: UUID) -> tuple[BlockJob, ...]:
         for disk in domain_xml.disks(chain.live_xml(domain)):
             info = domain.blockJobInfo(disk.target) if disk.source is not None else None
             if info:
-                found.append(BlockJob(disk.target, int(info["cur"]), int(info["end"])))
+                found.append(BlockJob(disk.target, info["type"], info["cur"], info["end"]))
     return tuple(found)
 
 

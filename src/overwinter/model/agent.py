@@ -175,7 +175,10 @@ def _reachability(evidence: AgentEvidence) -> tuple[AgentState, str] | None:
     if not evidence.connected:
         if evidence.seen:
             return AgentState.STOPPED, "Nothing in the guest has the agent's channel open any more."
-        return AgentState.NOT_INSTALLED, "No agent has ever opened its channel in the guest."
+        return (
+            AgentState.NOT_INSTALLED,
+            "Nothing in the guest has the agent's channel open, and no agent was ever seen there.",
+        )
     if evidence.silence:
         return (
             AgentState.NOT_READY,

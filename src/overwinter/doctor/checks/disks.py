@@ -98,7 +98,10 @@ def no_stale_block_job(facts: Facts) -> Finding | None:
         return passed()
     if facts.records.get().active_jobs:
         return passed("by_job")
-    return failed("stale", disk=jobs[0].target, done=jobs[0].done, total=jobs[0].total)
+    standing = facts.standing_jobs.get()
+    job = (standing or jobs)[0]
+    say = failed if standing else warned
+    return say("stale" if standing else "foreign", disk=job.target, done=job.done, total=job.total)
 
 
 CHECKS = (
