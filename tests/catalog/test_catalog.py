@@ -1,7 +1,9 @@
 """The catalog keeps what it is given, on every database it supports, and its migrations make its tables."""
 
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -286,6 +288,22 @@ def test_the_last_answer_of_a_guest_agent_is_kept(catalog: Catalog) -> None:
         guest_agents.record(tx, vm, later)
         assert guest_agents.last_seen(tx, vm) == later
         assert guest_agents.last_seen(tx, uuid4()) is None
+
+
+def test_answers_of_an_agent_may_be_noted_at_the_same_time(catalog: Catalog) -> None:
+    vm = uuid4()
+    together = threading.Barrier(6)
+
+    def note(number: int) -> None:
+        answer = LastSeen(NOW + timedelta(days=number), "7.2", GuestSystem("debian", "Debian", "12", "6.1"))
+        together.wait()
+        with catalog.transaction() as tx:
+            guest_agents.record(tx, vm, answer)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(note, range(6))) == [None] * 6
+    with catalog.transaction() as tx:
+        assert guest_agents.last_seen(tx, vm) is not None
 
 
 def test_a_job_that_waits_is_cancelled_at_once_and_never_begins(catalog: Catalog) -> None:
