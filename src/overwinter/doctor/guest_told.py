@@ -21,8 +21,8 @@ MOST_LINES = 200
 MOST_BYTES = 64 * 1024
 
 #: Seconds for the program: Windows starts its shell slowly.
-LINUX_S = 8.0
-WINDOWS_S = 20.0
+LINUX_S = 14.0
+WINDOWS_S = 18.0
 
 _LINE = re.compile(r"([a-z][a-z.]{0,30}(?:\.[A-Za-z]{1,30})?)=(.*)")
 _NUMBER = re.compile(r"\d{1,9}")

@@ -52,7 +52,7 @@ def supported_system(facts: Facts) -> Finding | None:
     oldest = systems.oldest_supported(system.id)
     if oldest is None:
         return None
-    name = f"{system.name} {system.version}".strip()
+    name = system.name if system.version in system.name else f"{system.name} {system.version}"
     if systems.is_older(system.version, oldest):
         return warned("old", system=name, oldest=oldest)
     return passed(system=name)
