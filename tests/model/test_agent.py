@@ -30,7 +30,7 @@ VERSIONS = AgentVersions(minimum="2.5", newest="7.2")
     [
         ({}, AgentState.READY, "running"),
         ({"channel": False}, AgentState.NOT_INSTALLED, "no channel"),
-        ({"connected": False, "seen": False, "info": None}, AgentState.NOT_INSTALLED, "ever opened"),
+        ({"connected": False, "seen": False, "info": None}, AgentState.NOT_INSTALLED, "ever seen"),
         ({"connected": False, "info": None}, AgentState.STOPPED, "any more"),
         ({"power": PowerState.STOPPED, "connected": False}, AgentState.STOPPED, "not running"),
         ({"power": PowerState.PAUSED}, AgentState.NOT_READY, "paused"),

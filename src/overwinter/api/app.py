@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from overwinter.api import (
     routes_collections,
+    routes_doctor,
     routes_groups,
     routes_items,
     routes_jobs,
@@ -25,21 +26,22 @@ from overwinter.api import (
 from overwinter.api.context import audience, known_subscription
 from overwinter.api.guard import BearerToken, Envelope
 from overwinter.api.paths import CanonicalPaths
-from overwinter.api.port import Service
+from overwinter.api.port import Doctor, Service
 from overwinter.api.shapes_errors import error
 from overwinter.model.errors import MethodNotAllowed, NotFound, OverwinterError, RequestError
 
 
-def create_app(service: Service, token: str) -> FastAPI:
+def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
     """The whole API over one service; callers must send ``Authorization: Bearer <token>``."""
     app = FastAPI(title="Overwinter", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service = service
+    app.state.doctor = doctor
     routers = [
         module.router
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks,
+            routes_collections, routes_locks, routes_doctor,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

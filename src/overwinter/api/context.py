@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from overwinter.api.ids import Ids, check_group_name, find, vm_of_item_name
-from overwinter.api.port import Service
+from overwinter.api.port import Doctor, Service
 from overwinter.api.shapes_errors import Audience
 from overwinter.codebook import languages
 from overwinter.model.errors import NotFound
@@ -33,6 +33,7 @@ class Api:
     ids: Ids
     request: Request
     now: datetime
+    doctor: Doctor
 
     @property
     def audience(self) -> Audience:
@@ -85,7 +86,8 @@ def audience(request: Request) -> Audience:
 def api(request: Request) -> Api:
     """The view of the service for a request."""
     service: Service = request.app.state.service
-    return Api(service, Ids(service.subscription_id), request, datetime.now(UTC))
+    doctor: Doctor = request.app.state.doctor
+    return Api(service, Ids(service.subscription_id), request, datetime.now(UTC), doctor)
 
 
 TheApi = Annotated[Api, Depends(api)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from overwinter.doctor.report import Report
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.agent import AgentStatus
@@ -131,6 +132,13 @@ class ProtectionAdmin(Protocol):
 
     def undelete_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         """Have one deleted point back."""
+
+
+class Doctor(Protocol):
+    """Looks at VMs."""
+
+    def examine(self, vm: str) -> Report:
+        """All checks of a VM; bounded in time; ``NotFound``."""
 
 
 class Service(Protocol):

@@ -17,7 +17,13 @@ def last_seen(tx: Transaction, vm_uuid: UUID) -> LastSeen | None:
 
 
 def record(tx: Transaction, vm_uuid: UUID, answer: LastSeen) -> None:
-    """Note an answer in the place of the one before."""
-    tx.execute(guest_agents.delete().where(guest_agents.c.vm_uuid == vm_uuid))
+    """Note an answer in the place of the one before; others may do the same at this moment."""
     values = {"time": answer.time, "version": answer.version, "system": asdict(answer.system)}
-    tx.execute(guest_agents.insert().values(vm_uuid=vm_uuid, **values))
+    known = guest_agents.update().where(guest_agents.c.vm_uuid == vm_uuid).values(**values)
+    if tx.execute(known).rowcount:
+        return
+    try:
+        with tx.begin_nested():
+            tx.execute(guest_agents.insert().values(vm_uuid=vm_uuid, **values))
+    except sa.exc.IntegrityError:
+        tx.execute(known)  # another was first with the same VM

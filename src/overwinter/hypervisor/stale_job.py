@@ -6,8 +6,9 @@ Ending one loses nothing: a copy or a commit that has not pivoted leaves the dis
 import time
 from uuid import UUID
 
-from overwinter.hypervisor import blockjob, domain_xml
+from overwinter.hypervisor import blockjob
 from overwinter.hypervisor.connection import Hypervisor
+from overwinter.hypervisor.traces import BlockJob, block_jobs
 
 _POLL_SECONDS = 0.5
 
@@ -18,27 +19,20 @@ def stale_jobs(hypervisor: Hypervisor, vm_uuid: UUID, patience_s: float) -> list
     A copy that is complete and waits for its maker stands still, too. Raises NotFound,
     HypervisorUnavailable.
     """
-    seen = _progress(hypervisor, vm_uuid)
+    return sorted(job.target for job in standing(hypervisor, vm_uuid, patience_s))
+
+
+def standing(hypervisor: Hypervisor, vm_uuid: UUID, patience_s: float) -> set[BlockJob]:
+    """As `stale_jobs`, with how far each has come."""
+    seen = set(block_jobs(hypervisor, vm_uuid))
     until = time.monotonic() + patience_s
     while seen and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
-        now = _progress(hypervisor, vm_uuid)
-        seen = {target: at for target, at in seen.items() if now.get(target) == at}
-    return sorted(seen)
+        seen &= set(block_jobs(hypervisor, vm_uuid))
+    return seen
 
 
 def end(hypervisor: Hypervisor, vm_uuid: UUID, target: str) -> None:
     """End the block job on a disk. Raises BlockJobFailed when it does not end, NotFound."""
     with hypervisor.domain(vm_uuid) as domain:
         blockjob.stop(domain, target)
-
-
-def _progress(hypervisor: Hypervisor, vm_uuid: UUID) -> dict[str, tuple[int, int, int]]:
-    found = {}
-    with hypervisor.domain(vm_uuid) as domain:
-        if domain.isActive():
-            for disk in domain_xml.disks(domain.XMLDesc()):
-                info = domain.blockJobInfo(disk.target)
-                if info:
-                    found[disk.target] = (info["type"], info["cur"], info["end"])
-    return found

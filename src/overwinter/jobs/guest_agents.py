@@ -16,7 +16,7 @@ def status_of(runtime: Runtime, machine: VirtualMachine) -> AgentStatus:
     seen = observe(agent, machine, seen=before is not None)
     state, reason = judge(seen.evidence, runtime.settings.agent_versions)
     last = _answer(runtime, machine, seen, before)
-    return AgentStatus(state, reason, last, seen.evidence.info, seen.hostname)
+    return AgentStatus(state, reason, last, seen.evidence.info, seen.hostname, frozen=seen.evidence.frozen)
 
 
 def _answer(

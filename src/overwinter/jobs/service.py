@@ -75,6 +75,11 @@ class Service:
         self.location = names.LOCATION
         self.scheduler = Scheduler(runtime, self._new_job, engine.enqueue)
 
+    @property
+    def runtime(self) -> Runtime:
+        """The parts of the service, for rooms above that look at them."""
+        return self._runtime
+
     @contextmanager
     def on_its_own(self) -> Iterator[None]:
         """Within the block the service also does what nobody asks for: what policies and time want."""

@@ -133,6 +133,7 @@ class AgentStatus:
 
     ``reason`` is a sentence for people. ``last`` is the last answer, of this moment or before; null when
     there never was one. ``info`` and ``hostname`` are null where the agent did not say.
+    ``frozen``: it holds file systems frozen.
     """
 
     state: AgentState
@@ -140,6 +141,7 @@ class AgentStatus:
     last: LastSeen | None = None
     info: AgentInfo | None = None
     hostname: str | None = None
+    frozen: bool = False
 
     @property
     def version(self) -> str | None:
@@ -173,7 +175,10 @@ def _reachability(evidence: AgentEvidence) -> tuple[AgentState, str] | None:
     if not evidence.connected:
         if evidence.seen:
             return AgentState.STOPPED, "Nothing in the guest has the agent's channel open any more."
-        return AgentState.NOT_INSTALLED, "No agent has ever opened its channel in the guest."
+        return (
+            AgentState.NOT_INSTALLED,
+            "Nothing in the guest has the agent's channel open, and no agent was ever seen there.",
+        )
     if evidence.silence:
         return (
             AgentState.NOT_READY,
