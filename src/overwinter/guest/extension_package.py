@@ -79,7 +79,7 @@ def _files(directory: Traversable) -> list[tuple[str, bytes]]:
     for entry in directory.iterdir():
         if entry.is_file() and not entry.name.endswith(".pyc"):
             found.append((entry.name, entry.read_bytes()))
-        elif entry.is_dir() and entry.name != "__pycache__":
+        elif entry.is_dir() and entry.name not in ("__pycache__", "doctor"):
             found += [(f"{entry.name}/{name}", content) for name, content in _files(entry)]
     return found
 
