@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs torture-freeze bench-freeze clean lock
 
 PYTHON := .venv/bin/python
 
@@ -42,6 +42,10 @@ bench-vault: ## measure the vault against its goals, at large sizes; prints one 
 	@scripts/setup bench
 	@$(PYTHON) -m bench.vault
 
+bench-freeze: ## measure the freeze window with and without the extension, and its installation; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m bench.freeze
+
 torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1; SHORT=1: a little of it; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_vault $(if $(SHORT),--short) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
@@ -49,6 +53,10 @@ torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1
 torture-jobs: ## jobs killed at every step, servers away, disks full, 40 days of backups; SHORT=1: less; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_jobs $(if $(SHORT),--short)
+
+torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=9: so many; SHORT=1: a few; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.torture_freeze $(if $(SHORT),--short) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
@@ -59,4 +67,4 @@ lock: ## renew requirements.lock from pyproject.toml, and the lock of the test k
 	@$(COMPILE) --output-file testkit/servers.lock testkit/servers.in
 
 clean: ## remove the Python environment, caches and reports
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json bench-vault-report.json
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json bench-vault-report.json bench-freeze-report.json
