@@ -178,6 +178,7 @@ recovery_points = sa.Table(
     sa.Column("scheduled", UtcDateTime),
     sa.Column("rule", sa.String(20)),
     sa.Column("deleted_until", UtcDateTime),
+    sa.Column("freeze", sa.JSON(none_as_null=True)),
 )
 
 #: Per protected item: the last moment of its policy's schedule that is dealt with.
