@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs torture-consistency clean lock
 
 PYTHON := .venv/bin/python
 
@@ -32,7 +32,8 @@ lint: ## check style, types and shell scripts
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@shellcheck scripts/setup .ci/run testkit/guest_files/agent testkit/guest_files/power-button \
-		testkit/guest_files/rc testkit/guest_files/shutdown testkit/debian_files/* src/overwinter/extension/ready/*
+		testkit/guest_files/rc testkit/guest_files/shutdown testkit/debian_files/* testkit/consistency_files/prepare \
+		src/overwinter/extension/ready/*
 
 bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JSON document
 	@scripts/setup bench
@@ -49,6 +50,10 @@ torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1
 torture-jobs: ## jobs killed at every step, servers away, disks full, 40 days of backups; SHORT=1: less; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_jobs $(if $(SHORT),--short)
+
+torture-consistency: ## BACKUPS=50 of a Debian guest that writes, each point held to its label; SHORT=1: two; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.torture_consistency $(if $(SHORT),--short) $(if $(BACKUPS),--backups $(BACKUPS)) $(if $(SEED),--seed $(SEED))
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

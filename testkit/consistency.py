@@ -6,25 +6,25 @@ what is on them as after a power failure, and tells which numbers are there.
 """
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-import libvirt
-
-from overwinter import extension
 from overwinter.model.point import Consistency
+from testkit.console import console_run
 from testkit.debian_domains import DATA_DISKS, make_debian_guest, make_file_systems
 from testkit.domains import TinyGuest, disk_files, disk_xml
 from testkit.ground import Ground
 from testkit.waiting import wait_until
 
 FILES = Path(__file__).with_name("consistency_files")
-READY_SCRIPTS = Path(extension.__file__).with_name("ready")
 
 #: The file systems are made, databases copied and started, all under emulation.
 PREPARE_LIMIT_S = 300.0
 EXAMINE_LIMIT_S = 300.0
+CONSOLE_LIMIT_S = 120.0
 
 DATA_TARGETS = ("vdb", "vdc", "vdd", "vde")
 
@@ -55,9 +55,6 @@ class WritingGuest:
         self.guest: TinyGuest = make_debian_guest(ground, name, DATA_DISKS)
         make_file_systems(self.guest)
         agent = self.guest.agent
-        agent.check("mkdir -p -m 700 /etc/azure")
-        for path in READY_SCRIPTS.iterdir():
-            agent.write_file(f"/etc/azure/{path.name}", path.read_bytes())
         agent.write_file("/root/writer.py", (FILES / "writer.py").read_bytes())
         agent.write_file("/root/prepare", (FILES / "prepare").read_bytes())
         agent.check("sh /root/prepare", PREPARE_LIMIT_S)
@@ -71,6 +68,34 @@ class WritingGuest:
         )
         return Written(*(int(word) for word in words.split()))
 
+    def set_scripts(self, *, succeed: bool) -> None:
+        """Whether the pre-script is to succeed from now on."""
+        self.guest.agent.check(
+            "rm -f /run/writers/no-scripts" if succeed else "touch /run/writers/no-scripts"
+        )
+
+    @contextmanager
+    def without_agent(self) -> Iterator[None]:
+        """Within the block the guest agent does not run."""
+        self._console("systemctl stop qemu-guest-agent")
+        try:
+            yield
+        finally:
+            self._console("systemctl start qemu-guest-agent")
+            self.guest.wait_ready()
+
+    def _console(self, line: str) -> None:
+        console_run(self.guest.domain, line, CONSOLE_LIMIT_S)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Within the block the VM is paused, which leaves the machine to others."""
+        self.guest.domain.suspend()
+        try:
+            yield
+        finally:
+            self.guest.domain.resume()
+
     def held(self) -> int:
         """How far MariaDB's writer was when the last pre-script had stopped it."""
         return int(self.guest.agent.check("cat /run/writers/mariadb-held"))
@@ -83,7 +108,7 @@ class ExaminingGuest:
         self.guest: TinyGuest = make_debian_guest(ground, name)
         self.guest.agent.write_file("/root/examine.py", (FILES / "examine.py").read_bytes())
 
-    def examine(self, images: dict[str, tuple[Path, str]]) -> Any:
+    def examine(self, images: Mapping[str, tuple[Path, str]]) -> Any:
         """What is on restored disks: image and format by target. Raises GuestError when they are damaged."""
         for number, target in enumerate(DATA_TARGETS, 1):
             path, image_format = images[target]
@@ -140,8 +165,3 @@ def check_label(label: Consistency, evidence: Evidence) -> None:
 def _hold(condition: bool, complaint: str) -> None:
     if not condition:
         raise LabelWrong(complaint)
-
-
-def is_running(guest: TinyGuest) -> bool:
-    """Whether the guest's VM runs, and is not paused."""
-    return bool(guest.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING)
