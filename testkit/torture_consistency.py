@@ -15,7 +15,7 @@ import shutil
 import sys
 import traceback
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from uuid import uuid4
@@ -124,6 +124,9 @@ class Torture:
             station.completed(job)
             restored = station.ground.guests.find(name)
             restored.wait_ready(BOOT_LIMIT_SECONDS)
+            # The agent is up before the disks that the databases lie on.
+            mounts = "data-ext4.mount data-xfs.mount"
+            restored.agent.check(f"systemctl start {mounts}", BOOT_LIMIT_SECONDS)
             restored.agent.check("systemctl start postgresql mariadb", BOOT_LIMIT_SECONDS)
             restored.agent.check("runuser -u postgres -- psql -c 'SELECT max(number) FROM numbers'")
             restored.agent.check("mariadb -e 'SELECT max(number) FROM writers.numbers'")
@@ -163,7 +166,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     count = SHORT_BACKUPS if arguments.short else arguments.backups
-    with prepare() as ground, open_station(ground) as station:
+    # The service logs to stdout.
+    with redirect_stdout(sys.stderr), prepare() as ground, open_station(ground) as station:
         tally = torture(station, courses_of(count, arguments.seed))
     print(json.dumps(asdict(tally)))
     return 0 if tally.is_clean else 1
