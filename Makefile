@@ -1,7 +1,8 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs torture-freeze bench-freeze clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
+	torture-freeze torture-consistency clean lock
 
 PYTHON := .venv/bin/python
 
@@ -32,7 +33,8 @@ lint: ## check style, types and shell scripts
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@shellcheck scripts/setup .ci/run testkit/guest_files/agent testkit/guest_files/power-button \
-		testkit/guest_files/rc testkit/guest_files/shutdown testkit/debian_files/* src/overwinter/extension/ready/*
+		testkit/guest_files/rc testkit/guest_files/shutdown testkit/debian_files/* testkit/consistency_files/prepare \
+		src/overwinter/extension/ready/*
 
 bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JSON document
 	@scripts/setup bench
@@ -57,6 +59,10 @@ torture-jobs: ## jobs killed at every step, servers away, disks full, 40 days of
 torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=9: so many; SHORT=1: a few; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_freeze $(if $(SHORT),--short) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+torture-consistency: ## BACKUPS=50 of a Debian guest that writes, each point held to its label; SHORT=1: two; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.torture_consistency $(if $(SHORT),--short) $(if $(BACKUPS),--backups $(BACKUPS)) $(if $(SEED),--seed $(SEED))
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
