@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 PARALLEL := --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install Debian packages and the Python environment .venv
 	@scripts/setup

@@ -11,13 +11,14 @@ from overwinter.guest.extension import PACKAGE
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.jobs import freeze_by_agent, window
 from overwinter.jobs.freezing import WindowResult
-from overwinter.model.errors import PreScriptNotFound, ScriptFailed
+from overwinter.model.errors import JobCancelled, PreScriptNotFound, ScriptFailed
 from overwinter.model.freeze import FreezeMethod
 from overwinter.model.job import JobStatus
 from overwinter.model.point import Consistency
 from testkit.disks import MIB, DiskSpec
 from testkit.domains import TinyGuest
 from testkit.station import Station
+from testkit.waiting import wait_until
 
 pytestmark = pytest.mark.libvirt
 
@@ -159,3 +160,29 @@ def test_without_the_extension_the_agent_freezes_and_the_record_says_why(scene: 
     result = freeze_by_agent.run(scene.hypervisor, scene.uuid, lambda: None, reason="because")
     assert result.freeze is not None
     assert (result.freeze.method, result.freeze.reason) == (FreezeMethod.AGENT, "because")
+
+
+def test_a_job_can_be_cancelled_while_scripts_run(scene: Scene) -> None:
+    scene.configure("touch /run/pre; sleep 300", "touch /run/post", timeoutInSeconds=600)
+
+    def cancelled_in(mark: str) -> Callable[[], None]:
+        def check() -> None:
+            if scene.guest.agent.run(f"test -e {mark}").exit_code == 0:
+                raise JobCancelled("cancelled")
+
+        return check
+
+    taken: list[bool] = []
+    with pytest.raises(JobCancelled):
+        window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/pre"))
+    assert not taken
+    scene.sh("pkill sleep")  # what runs is not cut short, but nothing comes of it
+    wait_until(
+        lambda: scene.guest.agent.run("test -e /run/post").exit_code == 0, "the post-script did not run"
+    )
+
+    scene.configure("true", "touch /run/slow; sleep 300", timeoutInSeconds=600)
+    scene.sh("rm -f /run/post /run/slow")
+    result = window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/slow"))
+    assert taken and result.consistency is Consistency.FILE_SYSTEM, "the snapshot is there, and stood still"
+    scene.sh("pkill sleep")

@@ -43,6 +43,9 @@ SCRIPTS_LIMIT_S = 1860.0
 _POLL_SECONDS = 0.01
 _IDLE_POLL_SECONDS = 0.1
 
+#: The end of a session without scripts comes at once.
+_END_LIMIT_S = 20.0
+
 #: Between two looks whether the session still lives.
 _LOOK_SECONDS = 1.0
 
@@ -118,18 +121,22 @@ class FreezeSession:
         self._handle: int | None = None
         self._heard = b""
         self._commands: list[int] = []
+        self._has_scripts = True
 
-    def wait_ready(self) -> Answer:
-        """Wait until scripts have run and everything is prepared to be frozen.
+    def wait_ready(self, check: Callable[[], None] = lambda: None) -> Answer:
+        """Wait until scripts have run and everything is prepared to be frozen; ``check`` may raise meanwhile.
 
         Raises ScriptFailed when the guest wants no backup after a script that failed, ExtensionFailed.
         """
-        said = self.wait_for(Event.READY, Event.FAILED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS)
+        said = self.wait_for(
+            Event.READY, Event.FAILED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS, check=check
+        )
         if said is None:
             raise ExtensionFailed("The extension in the guest did not get ready for the snapshot.")
         if said.event is Event.READY:
+            self._has_scripts = said.scripts.configured
             return said
-        ended = self.wait_ended()
+        ended = self.wait_ended(check)
         if ended is not None and ended.scripts.code:
             raise script_error(ended.scripts)
         raise ExtensionFailed(f"The extension in the guest did not get ready: {said.message}")
@@ -157,9 +164,13 @@ class FreezeSession:
         """Tell the session to thaw and end; nothing is raised when it cannot be told: it ends by itself."""
         self._command("end")
 
-    def wait_ended(self) -> Answer | None:
-        """Wait until the scripts after the snapshot have run; null when the session does not say so."""
-        return self.wait_for(Event.ENDED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS)
+    def wait_ended(self, check: Callable[[], None] = lambda: None) -> Answer | None:
+        """Wait until the scripts after the snapshot have run; null when the session does not say so.
+
+        ``check`` may raise meanwhile.
+        """
+        limit_s = SCRIPTS_LIMIT_S if self._has_scripts else _END_LIMIT_S
+        return self.wait_for(Event.ENDED, limit_s=limit_s, poll_s=_IDLE_POLL_SECONDS, check=check)
 
     def close(self) -> None:
         """Close what is open in the agent, if it still knows it."""
@@ -167,7 +178,13 @@ class FreezeSession:
             if handle is not None:
                 _try(partial(self._agent.close_file, handle))
 
-    def wait_for(self, *events: Event, limit_s: float, poll_s: float = _POLL_SECONDS) -> Answer | None:
+    def wait_for(
+        self,
+        *events: Event,
+        limit_s: float,
+        poll_s: float = _POLL_SECONDS,
+        check: Callable[[], None] = lambda: None,
+    ) -> Answer | None:
         """The first answer of these kinds; null when none comes in time, or none will: the session died."""
         deadline = time.monotonic() + limit_s
         look = time.monotonic() + _LOOK_SECONDS
@@ -180,6 +197,7 @@ class FreezeSession:
             now = time.monotonic()
             if over or now > deadline:
                 return None
+            check()
             if now > look:
                 over = self._is_over()  # and once more: it may have spoken before it ended
                 look = now + _LOOK_SECONDS

@@ -22,7 +22,7 @@ from overwinter.jobs.freezing import (
     crash_consistent,
     frozen,
 )
-from overwinter.model.errors import FreezeFailed
+from overwinter.model.errors import FreezeFailed, JobCancelled
 from overwinter.model.freeze import FreezeMethod, FreezeRecord, ScriptsRecord
 from overwinter.model.job import JobError
 from overwinter.model.label import earned
@@ -36,7 +36,11 @@ _BY_ORDER = "command"
 
 
 def run(
-    hypervisor: Hypervisor, vm_uuid: UUID, session: FreezeSession, snapshot: Callable[[], None]
+    hypervisor: Hypervisor,
+    vm_uuid: UUID,
+    session: FreezeSession,
+    snapshot: Callable[[], None],
+    check: Callable[[], None],
 ) -> WindowResult:
     """Freeze the guest, take the snapshot, thaw, let the applications go on.
 
@@ -44,14 +48,18 @@ def run(
     then.
     """
     try:
-        return _run(hypervisor, vm_uuid, session, snapshot)
+        return _run(hypervisor, vm_uuid, session, snapshot, check)
     finally:
         session.give_up()
         session.close()
 
 
 def _run(
-    hypervisor: Hypervisor, vm_uuid: UUID, session: FreezeSession, snapshot: Callable[[], None]
+    hypervisor: Hypervisor,
+    vm_uuid: UUID,
+    session: FreezeSession,
+    snapshot: Callable[[], None],
+    check: Callable[[], None],
 ) -> WindowResult:
     try:
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
@@ -76,7 +84,11 @@ def _run(
             if thawed is None or thawed.event is not Event.THAWED:
                 ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
         untouched = guard.release()
-    return _judged(thawed, session.wait_ended(), freeze_ms, untouched=untouched)
+    try:
+        ended = session.wait_ended(check)
+    except JobCancelled:
+        ended = None  # the snapshot exists; the job ends at its next look
+    return _judged(thawed, ended, freeze_ms, untouched=untouched)
 
 
 def _judged(thawed: Answer | None, ended: Answer | None, freeze_ms: int, *, untouched: bool) -> WindowResult:

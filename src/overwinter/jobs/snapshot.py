@@ -11,6 +11,7 @@ after it leaves a note whose overlays the domain uses: the snapshot is real and 
 point, because nobody can say any more whether the guest was still frozen when it was taken.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -76,7 +77,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         with runtime.catalog.transaction() as tx:
             captures.insert(tx, capture)
         faults.place("snapshot.noted")
-        result, state = _capture(runtime, method, plan, capture, freeze=prepared.freeze)
+        result, state = _capture(runtime, method, plan, capture, reporter.check, freeze=prepared.freeze)
         faults.place("snapshot.taken")
         return _record(runtime, job_id, item, policy, capture, state, result, prepared)
 
@@ -105,7 +106,13 @@ def _forget(runtime: Runtime, method: CaptureMethod, plan: CapturePlan) -> None:
 
 
 def _capture(
-    runtime: Runtime, method: CaptureMethod, plan: CapturePlan, capture: Capture, *, freeze: bool
+    runtime: Runtime,
+    method: CaptureMethod,
+    plan: CapturePlan,
+    capture: Capture,
+    check: Callable[[], None],
+    *,
+    freeze: bool,
 ) -> tuple[WindowResult, VmState]:
     """Prepare, freeze, take, thaw. Raises only when no snapshot was taken and nothing is left of it."""
     states: list[VmState] = []
@@ -117,7 +124,7 @@ def _capture(
     try:
         method.prepare(plan, OVERLAY_RESERVE_BYTES)
         if freeze:
-            result = window.run(runtime.hypervisor, capture.vm_uuid, snapshot)
+            result = window.run(runtime.hypervisor, capture.vm_uuid, snapshot, check)
         else:
             snapshot()
             result = WindowResult(Consistency.CRASH, None)

@@ -22,6 +22,7 @@ from overwinter.model.errors import (
     ExtensionUnavailable,
     GuestAgentUnavailable,
     GuestCommandFailed,
+    JobCancelled,
     ScriptFailed,
 )
 from overwinter.model.job import JobError
@@ -29,16 +30,23 @@ from overwinter.model.job import JobError
 log = structlog.get_logger(__name__)
 
 
-def run(hypervisor: Hypervisor, vm_uuid: UUID, snapshot: Callable[[], None]) -> WindowResult:
+def run(
+    hypervisor: Hypervisor,
+    vm_uuid: UUID,
+    snapshot: Callable[[], None],
+    check: Callable[[], None] = lambda: None,
+) -> WindowResult:
     """Freeze the guest, take the snapshot, thaw.
 
     A guest that cannot be frozen still gets its snapshot: crash-consistent, with a warning that says so.
+    ``check`` raises JobCancelled to stop; it is called while scripts run in the guest, never while it is
+    frozen.
 
     Raises what ``snapshot`` raises; ScriptFailed before the snapshot, when the guest wants no backup after a
     script that failed; ThawUnconfirmed, and the guard goes on thawing then.
     """
     try:
-        session = _ready_session(GuestAgent(hypervisor, vm_uuid))
+        session = _ready_session(GuestAgent(hypervisor, vm_uuid), check)
     except ExtensionUnavailable as error:
         return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
     except GuestAgentUnavailable as error:
@@ -47,14 +55,14 @@ def run(hypervisor: Hypervisor, vm_uuid: UUID, snapshot: Callable[[], None]) -> 
         log.warning("frozen by the agent, not the extension", vm=str(vm_uuid), reason=error.message)
         result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
         return replace(result, warnings=(JobError(ExtensionFailed.code, error.message), *result.warnings))
-    return freeze_by_extension.run(hypervisor, vm_uuid, session, snapshot)
+    return freeze_by_extension.run(hypervisor, vm_uuid, session, snapshot, check)
 
 
-def _ready_session(agent: GuestAgent) -> FreezeSession:
+def _ready_session(agent: GuestAgent, check: Callable[[], None]) -> FreezeSession:
     session = begin_session(agent)
     try:
-        session.wait_ready()
-    except (ExtensionFailed, ScriptFailed):
+        session.wait_ready(check)
+    except (ExtensionFailed, ScriptFailed, JobCancelled):
         session.give_up()
         session.close()
         raise
