@@ -211,7 +211,8 @@ CASES: dict[str, list[tuple[Facts, Status, str]]] = {
     ],
     "H5.2": [
         (HEALTHY, PASS, "count"),
-        (records(restore_points=(RESTORE_POINT,) * 15), WARN, "count"),
+        (records(restore_points=(RESTORE_POINT,) * 17), PASS, "count"),
+        (records(replace(HEALTHY, profile=AZURE), restore_points=(RESTORE_POINT,) * 15), WARN, "count"),
         (records(restore_points=(RESTORE_POINT,) * 18), FAIL, "full"),
     ],
     "H5.1": [

@@ -52,7 +52,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
     now = runtime.clock()
 
     def ask(source: Source, question: Callable[[], T]) -> Asking[T]:
-        return Asking(source, question, timeout_s=LIMITS_S[source], now=now)
+        return Asking(source, question, timeout_s=LIMITS_S[source], clock=runtime.clock)
 
     answering = ask(Source.LIBVIRT, lambda: _response_time(runtime))
     looked_up = ask(Source.LIBVIRT, lambda: _machine(runtime, vm))

@@ -89,9 +89,9 @@ class Protection:
 class Records:
     """What the catalog knows of a VM.
 
-    ``locks`` are those that hold its restore points. ``active_jobs`` have not ended, ``backups`` have, newest
-    first. ``unsettled``: a snapshot or a merge is noted that nobody has accounted for. ``verifications`` are
-    those of the whole vault that have ended, newest first.
+    ``locks`` are those that hold its restore points. ``active_jobs`` may change its disks and have not ended;
+    ``backups`` have, newest first. ``unsettled``: a snapshot or a merge is noted that nobody has accounted
+    for. ``verifications`` are those of the whole vault that have ended, newest first.
     """
 
     protection: Protection | None = None
