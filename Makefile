@@ -32,7 +32,7 @@ lint: ## check style, types and shell scripts
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@shellcheck scripts/setup .ci/run testkit/guest_files/agent testkit/guest_files/power-button \
-		testkit/guest_files/rc testkit/guest_files/shutdown
+		testkit/guest_files/rc testkit/guest_files/shutdown testkit/debian_files/* src/overwinter/extension/ready/*
 
 bench: ## measure beside restic, borg, virtnbdbackup and qemu-img; prints one JSON document
 	@scripts/setup bench

@@ -14,6 +14,7 @@ from testkit.boot_disk import BootDiskSpec, make_boot_disk
 from testkit.console import console_run
 from testkit.disks import PIECE, DiskSpec, chain, make_disk
 from testkit.guest import KERNEL_ARGUMENTS, GuestImage
+from testkit.guest_python import guest_image_with_python
 from testkit.runs import Run, remove_domain
 from testkit.waiting import wait_until
 
@@ -104,6 +105,15 @@ class GuestMaker:
     def on(self, connection: libvirt.virConnect) -> "GuestMaker":
         """The same maker on another connection."""
         return GuestMaker(connection, self._run, self._image, self._accelerator)
+
+    def with_python(self) -> "GuestMaker":
+        """A maker whose guests also have Python."""
+        directory = self._run.directory / "with-python"
+        image = GuestImage(directory / "vmlinuz", directory / "initrd")
+        if not directory.exists():
+            directory.mkdir(mode=0o755)
+            guest_image_with_python().copy_to(directory)
+        return GuestMaker(self._connection, self._run, image, self._accelerator)
 
     def make(
         self,

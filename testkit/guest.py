@@ -94,27 +94,32 @@ def _inputs_digest() -> str:
 
 def _build(scratch: Path, image: GuestImage) -> None:
     packages = scratch / "packages"
-    _download([_kernel_package(), AGENT_PACKAGE], packages)
+    download([depended_on(KERNEL_META_PACKAGE, r"linux-image-\d[\w.+-]*"), AGENT_PACKAGE], packages)
     (kernel,) = (packages / "boot").glob("vmlinuz-*")
     shutil.copyfile(kernel, image.kernel)
     root = scratch / "root"
     _make_root(root, packages)
+    pack(root, image.initrd)
+
+
+def pack(root: Path, archive: Path) -> None:
+    """Make a directory the content of a RAM disk; the kernel unpacks several that follow one another."""
     files = subprocess.run(["find", ".", "-print0"], cwd=root, check=True, capture_output=True).stdout
-    with image.initrd.open("wb") as initrd:
+    with archive.open("wb") as packed:
         cpio = ["cpio", "--quiet", "--null", "--create", "--format=newc", "--owner=+0:+0"]
-        subprocess.run(cpio, cwd=root, input=files, stdout=initrd, check=True)
+        subprocess.run(cpio, cwd=root, input=files, stdout=packed, check=True)
 
 
-def _kernel_package() -> str:
-    """The package that the meta package of the newest cloud kernel depends on."""
-    text = _apt("apt-cache", "show", "--no-all-versions", KERNEL_META_PACKAGE)
-    found = re.search(r"^Depends:.*?(linux-image-\d[\w.+-]*)", text, re.MULTILINE)
+def depended_on(meta_package: str, pattern: str) -> str:
+    """The package of that name that the newest version of a meta package depends on."""
+    text = _apt("apt-cache", "show", "--no-all-versions", meta_package)
+    found = re.search(rf"^(?:Pre-)?Depends:.*?({pattern})", text, re.MULTILINE)
     if found is None:
-        raise RuntimeError(f"{KERNEL_META_PACKAGE} names no kernel package: {text}")
+        raise RuntimeError(f"{meta_package} names no package like {pattern}: {text}")
     return found.group(1)
 
 
-def _download(names: list[str], target: Path) -> None:
+def download(names: list[str], target: Path) -> None:
     """Unpack Debian packages, without installing them, into ``target``."""
     with tempfile.TemporaryDirectory(dir=target.parent) as directory:
         _apt("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=directory)
@@ -145,7 +150,7 @@ def _make_root(root: Path, packages: Path) -> None:
     _add_busybox(root)
     agent = packages / "usr/sbin/qemu-ga"
     shutil.copy(agent, root / "sbin/qemu-ga")
-    _add_libraries(root, agent)
+    add_libraries(root, agent)
     for module in MODULES:
         (found,) = (packages / "lib/modules").rglob(f"{module}.ko")
         shutil.copy(found, root / "lib/modules")
@@ -161,7 +166,7 @@ def _add_busybox(root: Path) -> None:
     (root / "sbin/init").symlink_to("../bin/busybox")
 
 
-def _add_libraries(root: Path, program: Path) -> None:
+def add_libraries(root: Path, program: Path) -> None:
     """Copy the shared libraries of ``program`` from the host, where QEMU's own packages brought them."""
     listing = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
     if "not found" in listing:

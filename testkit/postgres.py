@@ -29,6 +29,7 @@ class PostgresServer:
 
     directory: Path
     programs: Path
+    process: int
 
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
@@ -44,21 +45,25 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(directory: Path) -> Iterator[PostgresServer]:
-    """Run a server with data and socket in the new ``directory``, whose parent every user may enter."""
-    newest = max(VERSIONS.iterdir(), key=lambda path: int(path.name))
-    server = PostgresServer(directory, newest / "bin")
+def postgres_server(directory: Path, data: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server with its socket in the new ``directory``, whose parent every user may enter.
+
+    Its data are made there as well, unless they are somewhere already.
+    """
+    programs = max(VERSIONS.iterdir(), key=lambda path: int(path.name)) / "bin"
     directory.mkdir(mode=0o700)
     shutil.chown(directory, USER, USER)
-    data = directory / "data"
-    initdb: list[str | Path] = [server.programs / "initdb", "-D", data, "-U", USER, *INITDB_OPTIONS]
-    subprocess.run([*AS_USER, *initdb], cwd="/", check=True, capture_output=True)
+    if data is None:
+        data = directory / "data"
+        initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", USER, *INITDB_OPTIONS]
+        subprocess.run([*AS_USER, *initdb], cwd="/", check=True, capture_output=True)
     settings = [argument for setting in SETTINGS for argument in ("-c", setting)]
-    postgres: list[str | Path] = [server.programs / "postgres", "-D", data, "-k", directory, *settings]
+    postgres: list[str | Path] = [programs / "postgres", "-D", data, "-k", directory, *settings]
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [*AS_USER, *postgres], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
+    server = PostgresServer(directory, programs, process.pid)
     try:
         wait_until(lambda: server.answers, f"PostgreSQL does not start, see {log.name}")
         yield server

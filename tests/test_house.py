@@ -9,8 +9,19 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "overwinter"
 
 FLOORS = [
-    "model", "codebook", "vault", "images", "hypervisor", "guest", "catalog", "jobs", "doctor", "api", "cli",
-]  # fmt: skip
+    "model",
+    "codebook",
+    "vault",
+    "images",
+    "hypervisor",
+    "extension",
+    "guest",
+    "catalog",
+    "jobs",
+    "doctor",
+    "api",
+    "cli",
+]
 
 #: Libraries that only one room may know.
 OWNERS = {

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from overwinter.api.ids import Ids
+from overwinter.api.shapes_freeze import freeze_shape
 from overwinter.api.shapes_machines import disk_name
 from overwinter.api.times import stamp, stamp_or_none
 from overwinter.model.point import PointDisk, RecoveryPoint, Tier
@@ -58,6 +59,7 @@ def point_shape(
             "bytesStored": point.bytes_stored,
             "incremental": point.incremental,
             "freezeMs": point.freeze_ms,
+            "freeze": None if point.freeze is None else freeze_shape(point.freeze),
             "warnings": list(point.warnings),
             "deletedUntil": stamp_or_none(point.deleted_until or item.deleted_until),
         },

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from overwinter.catalog.captures import disks_from_json, disks_to_json
 from overwinter.catalog.database import Transaction
+from overwinter.catalog.freezes import freeze_from_json, freeze_to_json
 from overwinter.catalog.tables import (
     protected_items,
     recovery_points,
@@ -110,13 +111,15 @@ def _recovery_point(row: sa.RowMapping) -> RecoveryPoint:
         "consistency": Consistency(row["consistency"]),
         "warnings": tuple(row["warnings"]),
         "rule": None if row["rule"] is None else RuleName(row["rule"]),
+        "freeze": freeze_from_json(row["freeze"]),
     }
     return RecoveryPoint(**{**row, **changed})
 
 
 def put_recovery_point(tx: Transaction, point: RecoveryPoint) -> None:
     """Add a recovery point, or replace the one with the same id."""
-    values: dict[str, Any] = {**vars(point), "warnings": list(point.warnings)}
+    changed = {"warnings": list(point.warnings), "freeze": freeze_to_json(point.freeze)}
+    values: dict[str, Any] = {**vars(point), **changed}
     found = tx.execute(sa.select(recovery_points.c.id).where(recovery_points.c.id == point.id)).first()
     if found is None:
         tx.execute(recovery_points.insert().values(**values))

@@ -178,6 +178,7 @@ recovery_points = sa.Table(
     sa.Column("scheduled", UtcDateTime),
     sa.Column("rule", sa.String(20)),
     sa.Column("deleted_until", UtcDateTime),
+    sa.Column("freeze", sa.JSON(none_as_null=True)),
 )
 
 #: Per VM: when its guest agent last answered, and what it said of itself.

@@ -7,6 +7,7 @@ import typer
 from overwinter.cli.commands_protection import points
 from overwinter.cli.confirm import Yes, confirm
 from overwinter.cli.output import Output
+from overwinter.cli.point_view import point_lines
 from overwinter.cli.protection import point_named
 from overwinter.cli.session import AsJson, Directory, VaultOption, session
 from overwinter.model.settings import DEFAULT_DIRECTORY
@@ -16,6 +17,21 @@ app.command("list", epilog="Example: overwinter point list web01")(points)
 
 Vm = Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")]
 Point = Annotated[str, typer.Argument(metavar="POINT", help="Id of the recovery point.")]
+
+
+@app.command("show", epilog="Example: overwinter point show web01 1795286849656927")
+def show_point(
+    vm: Vm,
+    point: Point,
+    vault: VaultOption = None,
+    directory: Directory = DEFAULT_DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
+    """Show one recovery point: how consistent it is, and what stood still when it was taken."""
+    output = Output(as_json=as_json)
+    with session(directory, output) as client:
+        found = point_named(client.points(client.item(vm, vault)), point, vm)
+    output.show(found, *point_lines(found))
 
 
 @app.command("delete", epilog="Example: overwinter point delete web01 1795286849656927")

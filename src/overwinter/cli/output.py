@@ -101,9 +101,12 @@ def table(*headings: str, rows: Iterable[Iterable[Cell]], whole: str = "") -> Ta
 
 def facts(**values: Cell) -> Table:
     """Names and values of one thing, one line each."""
-    return facts_of(
-        (name.replace("_", " ").capitalize(), Text(text(value))) for name, value in values.items()
-    )
+    return facts_of((_heading(name), Text(text(value))) for name, value in values.items())
+
+
+def _heading(name: str) -> str:
+    words = name.replace("_", " ")
+    return "VM" if words == "vm" else words[:1].upper() + words[1:]
 
 
 def facts_of(rows: Iterable[tuple[str, Text]]) -> Table:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from overwinter.cli.views_freeze import FreezeView
+
 Arm = dict[str, Any]
 
 #: Metadata of a view's field that is there for the commands' own use, as every ``address`` is.
@@ -249,6 +251,7 @@ class PointView:
     bytes_read: int
     bytes_stored: int
     freeze_ms: int | None
+    freeze: FreezeView | None
     warnings: tuple[str, ...]
     deleted_until: datetime | None
 
@@ -271,6 +274,7 @@ class PointView:
             bytes_read=own["bytesRead"],
             bytes_stored=own["bytesStored"],
             freeze_ms=own["freezeMs"],
+            freeze=None if own["freeze"] is None else FreezeView.read(own["freeze"]),
             warnings=tuple(own["warnings"]),
             deleted_until=moment(own["deletedUntil"]),
         )

@@ -129,6 +129,19 @@ class GuestAgent:
         finally:
             self._call("guest-file-close", {"handle": handle})
 
+    def open_file(self, path: str, mode: str) -> int:
+        """Open a file in the guest (``mode`` as for C's fopen); the handle lasts as long as the agent."""
+        return self._open(path, mode)
+
+    def read_open(self, handle: int) -> bytes:
+        """What is there to be read from an open file, at most ``FILE_PIECE`` bytes; empty at its end."""
+        answer = self._call("guest-file-read", {"handle": handle, "count": FILE_PIECE})
+        return replies.file_piece(answer, FILE_PIECE)[0]
+
+    def close_file(self, handle: int) -> None:
+        """Close a file that was opened."""
+        self._call("guest-file-close", {"handle": handle})
+
     def run(self, command: list[str], timeout_s: float) -> Completed:
         """Run a program in the guest and wait for its end.
 

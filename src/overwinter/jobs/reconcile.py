@@ -13,8 +13,8 @@ from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
+from overwinter.jobs.freezing import THAW_TIMEOUT_S
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.window import THAW_TIMEOUT_S
 from overwinter.model.errors import NotFound, OverwinterError
 
 log = structlog.get_logger(__name__)

@@ -19,10 +19,10 @@ from overwinter.guest.thaw import ensure_thawed, is_off
 from overwinter.hypervisor import inventory, power, stale_job
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs import merging, prune
+from overwinter.jobs.freezing import THAW_TIMEOUT_S
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.window import THAW_TIMEOUT_S
 from overwinter.model.errors import (
     GuestAgentUnavailable,
     GuestCommandFailed,

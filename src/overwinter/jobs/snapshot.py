@@ -25,10 +25,10 @@ from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
 from overwinter.jobs import faults, point_expiry, window
+from overwinter.jobs.freezing import WindowResult
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
-from overwinter.jobs.window import WindowResult
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
 from overwinter.model.errors import FreezeFailed, OverwinterError
@@ -166,6 +166,7 @@ def _record(
         freeze_ms=result.freeze_ms,
         warnings=tuple(warning.message for warning in warnings),
         scheduled=point_expiry.scheduled_for(job),
+        freeze=result.freeze,
     )
     with runtime.catalog.transaction() as tx:
         collection = _collection(tx, item, policy)

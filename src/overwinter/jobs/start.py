@@ -12,10 +12,10 @@ from overwinter.catalog import settings as facts
 from overwinter.catalog.database import Catalog
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import engine, reconcile, shield
+from overwinter.jobs.freezing import none_frozen
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.service import Service
 from overwinter.jobs.vault_stores import VaultStores
-from overwinter.jobs.window import none_frozen
 from overwinter.model.settings import Settings
 
 

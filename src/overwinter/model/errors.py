@@ -289,6 +289,78 @@ class FreezeFailed(OverwinterError):
     code = "UserErrorFsFreezeFailed"
 
 
+class ExtensionUnavailable(OverwinterError):
+    """This guest cannot run the extension: it has no Python, or its agent runs no programs."""
+
+    code = "GuestExtensionFailed"
+
+
+class ExtensionFailed(OverwinterError):
+    """The extension could not be installed, or does not do its work."""
+
+    code = "GuestExtensionFailed"
+
+
+class ScriptFailed(OverwinterError):
+    """A pre-script of the guest failed, or a script did and the guest wants no backup then."""
+
+    code = "Pre-ScriptExecutionFailed"
+
+
+class PreScriptNotFound(ScriptFailed):
+    """The pre-script that the guest's configuration names does not exist."""
+
+    code = "Pre-ScriptNotFound"
+
+
+class PreScriptPermission(ScriptFailed):
+    """Others than root may have written the pre-script, so it was not run."""
+
+    code = "InsufficientPermissionforPre-Script"
+
+
+class PreScriptTimeout(ScriptFailed):
+    """The pre-script took too long and was killed."""
+
+    code = "Pre-ScriptTimeout"
+
+
+class PostScriptFailed(ScriptFailed):
+    """A post-script of the guest failed."""
+
+    code = "Post-ScriptExecutionFailed"
+
+
+class PostScriptNotFound(ScriptFailed):
+    """The post-script that the guest's configuration names does not exist."""
+
+    code = "Post-ScriptNotFound"
+
+
+class PostScriptPermission(ScriptFailed):
+    """Others than root may have written the post-script, so it was not run."""
+
+    code = "InsufficientPermissionforPost-Script"
+
+
+class PostScriptTimeout(ScriptFailed):
+    """The post-script took too long and was killed."""
+
+    code = "Post-ScriptTimeout"
+
+
+class ScriptHostFileInvalid(ScriptFailed):
+    """The guest's VMSnapshotPluginHost.conf cannot be used."""
+
+    code = "IncorrectPluginhostFile"
+
+
+class ScriptConfigInvalid(ScriptFailed):
+    """The guest's VMSnapshotScriptPluginConfig.json cannot be used."""
+
+    code = "IncorrectJSONConfigFile"
+
+
 class ThawUnconfirmed(OverwinterError):
     """The guest did not confirm that it is thawed."""
 

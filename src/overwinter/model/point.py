@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from overwinter.model.freeze import FreezeRecord
 from overwinter.model.long_term import RuleName
 from overwinter.model.names import SERVICE_PREFIX
 from overwinter.model.vm import DiskFormat, ImageLayer, original_index
@@ -113,7 +114,8 @@ class RecoveryPoint:
     what the transfer cost; ``incremental`` is false when at least one disk was read in full. ``scheduled`` is
     the moment for which the backup was due, null when somebody asked for it; ``rule`` is what of the policy
     decides ``expires``, null where a request did. Without ``expires`` the point stays. A point
-    that was deleted alone can be had back until ``deleted_until``.
+    that was deleted alone can be had back until ``deleted_until``. ``freeze`` tells what stood still, null
+    when nothing did or another host took the point.
     """
 
     id: str
@@ -131,6 +133,7 @@ class RecoveryPoint:
     scheduled: datetime | None = None
     rule: RuleName | None = None
     deleted_until: datetime | None = None
+    freeze: FreezeRecord | None = None
 
     @property
     def tier(self) -> Tier:

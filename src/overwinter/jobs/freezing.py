@@ -1,0 +1,46 @@
+"""What the two ways of freezing a guest share: their limits, their result, and who waits for them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from overwinter.model.freeze import FreezeRecord
+from overwinter.model.job import JobError
+from overwinter.model.point import Consistency
+
+#: Seconds the guest may take to freeze; well below the hard stop, for nobody can thaw while libvirt waits.
+FREEZE_TIMEOUT_S = 5
+
+#: Seconds to go on thawing a guest that does not confirm; the guard goes on for longer.
+THAW_TIMEOUT_S = 60.0
+
+#: Held while a guest of this process may be frozen.
+frozen = threading.Lock()
+
+
+@contextmanager
+def none_frozen() -> Iterator[None]:
+    """Wait until no guest is frozen, and keep it so within the block; for ending the process."""
+    with frozen:
+        yield
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """What was achieved.
+
+    ``freeze_ms`` is the host's time from the order to freeze until the thaw was confirmed, null when nothing
+    was frozen; ``freeze`` what the guest tells of it.
+    """
+
+    consistency: Consistency
+    freeze_ms: int | None
+    warnings: tuple[JobError, ...] = ()
+    freeze: FreezeRecord | None = None
+
+
+def crash_consistent(snapshot: Callable[[], None], *warnings: JobError) -> WindowResult:
+    """Take the snapshot of a guest that does not stand still."""
+    snapshot()
+    return WindowResult(Consistency.CRASH, None, warnings)

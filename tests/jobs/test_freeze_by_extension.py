@@ -1,0 +1,164 @@
+"""Backups of a guest with the extension: labels are earned, scripts count, points tell what stood still."""
+
+import json
+from collections.abc import Callable, Iterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from overwinter.guest.agent import GuestAgent
+from overwinter.guest.extension import PACKAGE
+from overwinter.guest.thaw import ensure_thawed
+from overwinter.jobs import freeze_by_agent, window
+from overwinter.jobs.freezing import WindowResult
+from overwinter.model.errors import PreScriptNotFound, ScriptFailed
+from overwinter.model.freeze import FreezeMethod
+from overwinter.model.job import JobStatus
+from overwinter.model.point import Consistency
+from testkit.disks import MIB, DiskSpec
+from testkit.domains import TinyGuest
+from testkit.station import Station
+
+pytestmark = pytest.mark.libvirt
+
+
+class Scene:
+    """A guest with Python, and windows without a service."""
+
+    def __init__(self, station: Station, guest: TinyGuest) -> None:
+        self.station = station
+        self.guest = guest
+        self.hypervisor = station.service._runtime.hypervisor
+        self.uuid = UUID(guest.domain.UUIDString())
+        self.sh = guest.agent.check
+
+    def window(self, snapshot: Callable[[], object] = lambda: None) -> WindowResult:
+        return window.run(self.hypervisor, self.uuid, lambda: void(snapshot()))
+
+    def kill(self, *which: int) -> None:
+        """Kill the keeper (0), the process that froze (1), or both."""
+        lines = self.sh(f"ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}'").splitlines()
+        pids = sorted(int(line.split()[0]) for line in lines)
+        self.sh("kill -9 " + " ".join(str(pids[one]) for one in which))
+
+    def write(self) -> None:
+        """Works only in a guest that is not frozen."""
+        self.sh("for d in /mnt/vd?; do date >$d/probe; done; sync", limit=30)
+
+    def configure(self, pre: str | None, post: str, **keys: object) -> None:
+        """Scripts for the guest; null: the file is missing."""
+        self.sh("mkdir -p /etc/azure; rm -f /etc/azure/*.sh")
+        for name, text in (("pre", pre), ("post", post)):
+            if text is not None:
+                self.guest.agent.write_file(f"/etc/azure/{name}.sh", f"#!/bin/sh\n{text}\n".encode())
+        config = {
+            "preScriptLocation": "/etc/azure/pre.sh",
+            "postScriptLocation": "/etc/azure/post.sh",
+            **keys,
+        }
+        path = "/etc/azure/VMSnapshotScriptPluginConfig.json"
+        self.guest.agent.write_file(path, json.dumps(config).encode())
+        self.sh(f"chmod 700 /etc/azure/*.sh; chmod 600 {path}; rm -f /run/log")
+
+
+def void(_value: object) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def scene(station: Station) -> Iterator[Scene]:
+    disks = [DiskSpec("qcow2", size=32 * MIB), DiskSpec("raw", size=32 * MIB)]
+    guest = station.ground.guests.with_python().make(f"ext-{uuid4().hex[:6]}", disks)
+    yield Scene(station, guest)
+    station.ground.guests.remove(guest)
+
+
+@pytest.fixture(autouse=True)
+def thawed_in_the_end(scene: Scene) -> Iterator[None]:
+    yield
+    ensure_thawed(scene.hypervisor, scene.uuid, timeout_s=20)
+    scene.write()
+    scene.sh("rm -rf /etc/azure")
+
+
+def test_a_backup_installs_the_extension_and_its_point_tells_what_stood_still(scene: Scene) -> None:
+    item = scene.station.protect(scene.guest)
+    point = scene.station.backup(item)
+    assert point.consistency is Consistency.FILE_SYSTEM
+    assert point.freeze is not None and point.freeze.method is FreezeMethod.EXTENSION
+    assert [mount.point for mount in point.freeze.frozen] == ["/mnt/vdb", "/mnt/vda"]
+    assert point.freeze.version and point.freeze.guest_ms is not None
+
+
+@pytest.mark.parametrize("which", [(0,), (1,), (0, 1)])
+def test_an_extension_that_dies_in_the_window_leaves_a_thawed_guest_and_no_label(
+    scene: Scene, which: tuple[int, ...]
+) -> None:
+    result = scene.window(lambda: scene.kill(*which))
+    assert result.consistency is Consistency.CRASH
+    assert [warning.code for warning in result.warnings] == ["UserErrorFsFreezeFailed"]
+    scene.write()
+
+
+def test_an_agent_that_dies_in_the_window_costs_nothing_when_the_extension_held(scene: Scene) -> None:
+    result = scene.window(scene.guest.kill_agent)
+    assert result.consistency is Consistency.FILE_SYSTEM, result
+
+
+def test_a_snapshot_that_fails_leaves_a_thawed_guest(scene: Scene) -> None:
+    with pytest.raises(ZeroDivisionError):
+        scene.window(lambda: 1 // 0)
+    scene.write()
+
+
+def test_somebody_elses_thaw_is_noticed(scene: Scene) -> None:
+    agent = GuestAgent(scene.hypervisor, scene.uuid)
+    result = scene.window(agent.thaw)
+    assert result.consistency is Consistency.CRASH
+
+
+def test_scripts_that_succeed_earn_the_application_label_in_their_order(scene: Scene) -> None:
+    scene.configure("echo pre >>/run/log; touch /mnt/vda/pre", "echo post >>/run/log; rm /mnt/vda/pre")
+    result = scene.window(lambda: scene.sh("echo snapshot >>/run/log"))
+    assert (result.consistency, result.warnings) == (Consistency.APPLICATION, ()), result
+    assert scene.sh("cat /run/log").split() == ["pre", "snapshot", "post"]
+
+
+def test_a_failing_pre_script_costs_the_label_or_the_backup(scene: Scene) -> None:
+    scene.configure("exit 3", "echo post >>/run/log", continueBackupOnFailure=True)
+    result = scene.window()
+    assert result.consistency is Consistency.FILE_SYSTEM
+    assert [warning.code for warning in result.warnings] == ["Pre-ScriptExecutionFailed"]
+    assert scene.sh("cat /run/log").split() == ["post"]
+    scene.configure("exit 3", "echo post >>/run/log", continueBackupOnFailure=False)
+    with pytest.raises(ScriptFailed):
+        scene.window(lambda: pytest.fail("no snapshot"))
+    assert scene.sh("cat /run/log").split() == ["post"]
+
+
+def test_a_failing_post_script_costs_the_application_label(scene: Scene) -> None:
+    scene.configure("true", "exit 4")
+    result = scene.window()
+    assert result.consistency is Consistency.FILE_SYSTEM
+    assert [warning.code for warning in result.warnings] == ["Post-ScriptExecutionFailed"]
+
+
+def test_the_post_script_runs_whoever_is_killed(scene: Scene) -> None:
+    scene.configure("true", "echo post >>/run/log")
+    result = scene.window(lambda: scene.kill(0))
+    assert result.consistency is Consistency.CRASH
+    assert scene.sh("cat /run/log").split() == ["post"]
+
+
+def test_a_missing_script_fails_a_job_that_must_not_go_on_without(scene: Scene) -> None:
+    scene.configure(None, "true", continueBackupOnFailure=False)
+    item = scene.station.service.item(scene.station.vault, scene.guest.name)
+    job = scene.station.ended(scene.station.service.backup(item, expires=None))
+    assert job.status is JobStatus.FAILED
+    assert job.errors[0].code == PreScriptNotFound.code
+
+
+def test_without_the_extension_the_agent_freezes_and_the_record_says_why(scene: Scene) -> None:
+    result = freeze_by_agent.run(scene.hypervisor, scene.uuid, lambda: None, reason="because")
+    assert result.freeze is not None
+    assert (result.freeze.method, result.freeze.reason) == (FreezeMethod.AGENT, "because")
