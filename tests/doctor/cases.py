@@ -9,6 +9,7 @@ from overwinter.doctor.facts import Facts, Room, VaultHealth
 from overwinter.hypervisor.traces import BlockJob
 from overwinter.model.agent import AgentState, GuestSystem
 from overwinter.model.extension import Extension
+from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
 from overwinter.model.job import JobOperation
 from overwinter.model.lock import Lock, LockLevel, LockScope
 from overwinter.model.point import Consistency
@@ -165,6 +166,12 @@ CASES: dict[str, list[tuple[Facts, Status, str]]] = {
         (HEALTHY_WINDOWS, PASS, "ok"),
         (service("MSDTC", state="Stopped"), FAIL, "stopped"),
         (service("MSDTC", account="LocalSystem"), FAIL, "account"),
+    ],
+    "H4.1": [
+        (HEALTHY, PASS, "ok"),
+        (replace(HEALTHY, extension=known(ExtensionStatus(ProvisioningState.NOT_INSTALLED))), PASS, "absent"),
+        (replace(HEALTHY, extension=known(ExtensionStatus(ProvisioningState.CREATING))), WARN, "changing"),
+        (replace(HEALTHY, extension=known(ExtensionStatus(ProvisioningState.FAILED))), FAIL, "failed"),
     ],
     "H4.2": [(HEALTHY_WINDOWS, PASS, "ok"), (windows(faults=2), WARN, "crashed")],
     "H4.2a": [(HEALTHY, PASS, "ok"), (linux(crashes=1), WARN, "crashed")],

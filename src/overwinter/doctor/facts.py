@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from overwinter.doctor.fact import Fact
 from overwinter.hypervisor.traces import BlockJob
 from overwinter.model.agent import AgentStatus
+from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock
 from overwinter.model.point import RecoveryPoint, RestorePoint
@@ -138,6 +139,7 @@ class Facts:
     rooms: Fact[tuple[Room, ...]]
     agent: Fact[AgentStatus]
     drift: Fact[timedelta]
+    extension: Fact[ExtensionStatus]
     linux: Fact[LinuxGuest]
     windows: Fact[WindowsGuest]
     records: Fact[Records]
