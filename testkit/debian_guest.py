@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testkit.disks import MIB, make_ext4
-from testkit.guest import MODULES
+from testkit.guest import MODULES, apt
 
 FILES_DIRECTORY = Path(__file__).with_name("debian_files")
 CACHE_DIRECTORY = Path(__file__).parents[1] / ".cache" / "debian-guest"
@@ -30,7 +30,7 @@ PACKAGES = (
     "lvm2",
     "mariadb-server",
     "postgresql",
-    "python3-minimal",
+    "python3",
     "qemu-guest-agent",
     "systemd-boot-efi",
     "systemd-sysv",
@@ -117,10 +117,8 @@ def _install(scratch: Path, root: Path) -> None:
 
 def _host_sources() -> str:
     """Debian's package sources as the host has them, one line each."""
-    fields = "$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    query = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
-    lines = subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines()
-    return "".join(f"{line.partition(' ')[2]}\n" for line in lines if line.startswith("Debian "))
+    line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    return apt("apt-get", "indextargets", "--format", line, "Created-By: Packages", "Origin: Debian")
 
 
 def _apt_options() -> str:

@@ -40,6 +40,12 @@ def make_disk(path: Path, spec: DiskSpec) -> None:
         raw.unlink()
 
 
+def make_overlay(path: Path, base: Path) -> None:
+    """Make a qcow2 image that reads as the qcow2 image ``base`` until it is written to."""
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(path)]
+    subprocess.run(command, check=True)
+
+
 def make_ext4(raw: Path, content: Path | None = None, offset: int = 0, size: int | None = None) -> None:
     """Make an ext4 file system in a raw file, over the whole of it or over ``size`` bytes from ``offset``.
 

@@ -132,7 +132,7 @@ class GuestMaker:
         """
         files: list[tuple[Path, str]] = []
         for number, disk in enumerate(disks):
-            path = self._run.directory / f"{name}-{_target(number)}.{disk.format}"
+            path = self._run.directory / f"{name}-{target_of(number)}.{disk.format}"
             if isinstance(disk, BootDiskSpec):
                 make_boot_disk(path, disk, self._image)
             else:
@@ -149,10 +149,10 @@ class GuestMaker:
               <features><acpi/></features>
               <on_crash>destroy</on_crash>
               <devices>
-                {"".join(_disk(number, path, form) for number, (path, form) in enumerate(files))}
+                {"".join(disk_xml(number, path, form) for number, (path, form) in enumerate(files))}
                 <controller type="usb" model="none"/>
                 <serial type="pty"/>
-                {_AGENT_CHANNEL if agent else ""}
+                {AGENT_CHANNEL if agent else ""}
                 {_NETWORK if network else ""}
                 <memballoon model="none"/>
               </devices>
@@ -184,18 +184,20 @@ class GuestMaker:
         )
 
 
-_AGENT_CHANNEL = '<channel type="unix"><target type="virtio" name="org.qemu.guest_agent.0"/></channel>'
+AGENT_CHANNEL = '<channel type="unix"><target type="virtio" name="org.qemu.guest_agent.0"/></channel>'
 _NETWORK = '<interface type="user"><model type="virtio"/></interface>'
 
 
-def _target(number: int) -> str:
+def target_of(number: int) -> str:
+    """Target of a domain's disk, counted from 0: vda, vdb …"""
     return f"vd{chr(ord('a') + number)}"
 
 
-def _disk(number: int, path: Path, image_format: str) -> str:
+def disk_xml(number: int, path: Path, image_format: str) -> str:
+    """A disk for a domain's definition."""
     return (
         f'<disk type="file" device="disk"><driver name="qemu" type="{image_format}" discard="unmap"/>'
-        f'<source file={quoteattr(str(path))}/><target dev="{_target(number)}" bus="virtio"/></disk>'
+        f'<source file={quoteattr(str(path))}/><target dev="{target_of(number)}" bus="virtio"/></disk>'
     )
 
 

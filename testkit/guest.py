@@ -112,7 +112,7 @@ def pack(root: Path, archive: Path) -> None:
 
 def depended_on(meta_package: str, pattern: str) -> str:
     """The package of that name that the newest version of a meta package depends on."""
-    text = _apt("apt-cache", "show", "--no-all-versions", meta_package)
+    text = apt("apt-cache", "show", "--no-all-versions", meta_package)
     found = re.search(rf"^(?:Pre-)?Depends:.*?({pattern})", text, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"{meta_package} names no package like {pattern}: {text}")
@@ -122,12 +122,12 @@ def depended_on(meta_package: str, pattern: str) -> str:
 def download(names: list[str], target: Path) -> None:
     """Unpack Debian packages, without installing them, into ``target``."""
     with tempfile.TemporaryDirectory(dir=target.parent) as directory:
-        _apt("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=directory)
+        apt("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=directory)
         for package in Path(directory).glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", str(package), str(target)], check=True)
 
 
-def _apt(*command: str, cwd: str | None = None) -> str:
+def apt(*command: str, cwd: str | None = None) -> str:
     """Output of an apt command, tried again with fresh package lists when it fails."""
     for last in (False, True):
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)

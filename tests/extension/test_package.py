@@ -16,6 +16,9 @@ from overwinter.guest.extension_package import HANDLER, extension_package
 ROOM = Path(overwinter.extension.__file__).parent
 MODULES = sorted(ROOM.rglob("*.py"))
 
+#: A program of its own, in a package of its own.
+DOCTOR = sorted((ROOM / "doctor").rglob("*.py"))
+
 #: Of these modules Python 3.6 has less, or nothing, or they are no part of a guest's minimal Python.
 TOO_NEW_MODULES = {"dataclasses", "contextvars", "graphlib", "tomllib", "zoneinfo", "importlib.resources"}
 
@@ -73,7 +76,9 @@ def test_it_describes_itself_as_a_handler() -> None:
     assert all(part.isdigit() for part in package.version.split("."))
     for command in ("install", "enable", "disable", "update", "uninstall"):
         assert manifest["handlerManifest"][f"{command}Command"] == f"sh handler.sh {command}"
-    assert {f"overwinter/extension/{path.relative_to(ROOM)}" for path in MODULES} <= names
+    own = {path.relative_to(ROOM) for path in MODULES} - {path.relative_to(ROOM) for path in DOCTOR}
+    assert {f"overwinter/extension/{path}" for path in own} <= names
+    assert not [name for name in names if "doctor" in name]
 
 
 def test_it_runs_as_a_file_and_as_a_folder_and_refuses_nonsense(tmp_path: Path) -> None:

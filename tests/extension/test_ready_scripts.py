@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +89,27 @@ def copy(data: Path, target: Path) -> Path:
     """A copy of a data directory, owned by the servers' user."""
     subprocess.run(["cp", "-a", data, target], check=True)
     return target
+
+
+def test_they_come_out_of_the_package(tmp_path: Path) -> None:
+    archive = tmp_path / "package.pyz"
+    with zipfile.ZipFile(archive, "w") as package:
+        package.writestr("overwinter/__init__.py", "")
+        for path in (READY.parent / "__init__.py", READY.parent / "ready_scripts.py", *READY.iterdir()):
+            package.write(path, path.relative_to(READY.parents[2]))
+    (tmp_path / "ready").mkdir(mode=0o700)
+    (tmp_path / "ready/mariadb").write_text("an older one")
+    unpack = (
+        "from pathlib import Path; from overwinter.extension.ready_scripts import *; unpack(Path('ready'))"
+    )
+    for source in (archive, READY.parents[2]):
+        command = [sys.executable, "-c", f"import sys; sys.path[:] = [{str(source)!r}, *sys.path]; {unpack}"]
+        subprocess.run(command, cwd=tmp_path, check=True, env={})
+        unpacked = sorted((tmp_path / "ready").iterdir())
+        assert [path.name for path in unpacked] == sorted(path.name for path in READY.iterdir())
+        assert all(path.read_bytes() == (READY / path.name).read_bytes() for path in unpacked)
+        assert {path.stat().st_mode & 0o777 for path in unpacked} == {0o700}
+        shutil.rmtree(tmp_path / "ready")
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------

@@ -464,7 +464,7 @@ def test_endless_output_is_read_and_forgotten(scene: Scene) -> None:
 # --- the language -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["scripts", "script_config", "trusted_file"])
+@pytest.mark.parametrize("name", ["scripts", "script_config", "trusted_file", "ready_scripts"])
 def test_old_pythons_understand_it(name: str) -> None:
     source = Path(scripts.__file__).with_name(f"{name}.py").read_text()
     for node in ast.walk(ast.parse(source, feature_version=(3, 6))):

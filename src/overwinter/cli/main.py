@@ -6,6 +6,7 @@ from overwinter.cli import (
     commands_collection,
     commands_doctor,
     commands_explain,
+    commands_guest_doctor,
     commands_item,
     commands_job,
     commands_lock,
@@ -40,6 +41,9 @@ app.add_typer(commands_job.app, name="job")
 app.command(epilog="Example: overwinter doctor web01")(commands_doctor.doctor)
 app.command("explain", epilog="Example: overwinter explain UserErrorRpCollectionLimitReached")(
     commands_explain.explain_code
+)
+app.command("guest-doctor", epilog="Example: overwinter guest-doctor --output /tmp/doctor")(
+    commands_guest_doctor.guest_doctor
 )
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple
 
 from overwinter.extension import paths
@@ -43,8 +44,12 @@ def environment(folder: str) -> Environment:
 
 
 def install(where: Environment, version: str) -> None:
-    """See whether the guest can do what the extension needs. Raises Unfit."""
+    """See whether the guest can do what the extension needs; lay out the ready-made scripts. Raises Unfit."""
     _check_guest()
+    # Takes a second to load on a slow machine, and the other commands do without.
+    from overwinter.extension import ready_scripts
+
+    ready_scripts.unpack(Path("ready"))
     _report(where, version, "Install", "transitioning", "Installed; not enabled yet.")
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.freeze_guard import HARD_STOP_S, FreezeGuard
 from overwinter.guest.thaw import ensure_thawed
+from overwinter.guest.vss import freeze_code
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import faults
 from overwinter.jobs.freezing import (
@@ -44,14 +45,15 @@ def run(
             agent.freeze(FREEZE_TIMEOUT_S)
         except (FreezeFailed, GuestAgentUnavailable) as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
+            code = freeze_code(error.message) if isinstance(error, FreezeFailed) else error.code
             message = f"The guest could not be frozen: {error.message}"
-            return crash_consistent(snapshot, JobError(error.code, message))
+            return crash_consistent(snapshot, JobError(code, message))
         faults.place("window.frozen")
         try:
             snapshot()
             faults.place("window.snapshot-taken")
         finally:
-            still_frozen = _thaw(agent)
+            still_frozen, words = _thaw(agent)
             freeze_ms = round((time.monotonic() - begun) * 1000)
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
         untouched = guard.release()
@@ -60,14 +62,17 @@ def run(
         return WindowResult(Consistency.FILE_SYSTEM, freeze_ms, freeze=record)
     message = (
         f"The guest was thawed before the snapshot was confirmed (after {HARD_STOP_S:.0f} s the guard does "
-        "that, or another program did), so the point is crash-consistent."
+        f"that, or another program did), so the point is crash-consistent.{words}"
     )
-    return WindowResult(Consistency.CRASH, freeze_ms, (JobError(FreezeFailed.code, message),), record)
+    return WindowResult(Consistency.CRASH, freeze_ms, (JobError(freeze_code(words), message),), record)
 
 
-def _thaw(agent: GuestAgent) -> int:
-    """Thaw once. Returns how many file systems were still frozen when the thaw came."""
+def _thaw(agent: GuestAgent) -> tuple[int, str]:
+    """Thaw once: how many file systems were still frozen when the thaw came, and the agent's complaint."""
     try:
-        return agent.thaw()
-    except (GuestAgentUnavailable, GuestCommandFailed):
-        return 0  # the caller goes on until the thaw is confirmed
+        return agent.thaw(), ""
+    except GuestAgentUnavailable:
+        return 0, ""  # the caller goes on until the thaw is confirmed
+    except GuestCommandFailed as error:
+        # Windows may have given up the freeze long before; its agent says so only now.
+        return 0, f" The guest agent says: {error.message}"
