@@ -78,6 +78,12 @@ def test_vaults(run: Run) -> None:
     assert [row["name"] for row in json_of(run("vault", "list", "--json"))] == ["v1"]
 
 
+def test_versions_of_agents_must_be_versions(run: Run) -> None:
+    refused = run("serve", "--agent-minimum", "new")
+    assert refused.exit_code == 2 and "--agent-minimum" in refused.output
+    assert run("serve", "--agent-newest", "7.2-rc1").exit_code == 2
+
+
 def test_vault_that_is_not_empty(run: Run, served: Served) -> None:
     with_points(served.service)
     assert [row["vm"] for row in json_of(run("vault", "show", "v1", "--json"))["items"]] == ["Web01"]

@@ -26,6 +26,7 @@ from overwinter.model.agent import (
     LastSeen,
 )
 from overwinter.model.default_policies import new_policy, standard_content
+from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
 from overwinter.model.job import Job, JobOperation, JobStatus
 from overwinter.model.point import Consistency, DiskCapture, RecoveryPoint, RestorePoint
 from overwinter.model.profile import OVERWINTER
@@ -171,6 +172,7 @@ HEALTHY = Facts(
     rooms=known((Room("/images", 100 << 30, 200 << 30),), Source.HOST),
     agent=known(AGENT),
     drift=known(timedelta(seconds=1)),
+    extension=known(ExtensionStatus(ProvisioningState.SUCCEEDED, "1.0.7", "Ready.")),
     linux=known(LINUX),
     windows=unknown(),
     records=known(RECORDS, Source.CATALOG),

@@ -12,7 +12,7 @@ from tests.doctor.facts import NOW
 
 
 def ask(question: Callable[[], object], timeout_s: float = 60) -> Asking[object]:
-    return Asking(Source.HOST, question, timeout_s=timeout_s, now=NOW)
+    return Asking(Source.HOST, question, timeout_s=timeout_s, clock=lambda: NOW)
 
 
 def test_an_answer_is_known() -> None:

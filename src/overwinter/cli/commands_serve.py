@@ -50,6 +50,7 @@ def serve(
     """Start the service and keep it running until Ctrl-C."""
     output = Output(as_json=as_json)
     host, port = _address(listen)
+    versions = _agent_versions(agent_minimum, agent_newest)
     try:
         chosen = find_profile(profile)
     except OverwinterError as error:
@@ -62,7 +63,7 @@ def serve(
         hypervisor=hypervisor,
         database=database,
         profile=chosen,
-        agent_versions=_agent_versions(agent_minimum, agent_newest),
+        agent_versions=versions,
     )
 
     def ready(endpoint: str) -> None:

@@ -20,11 +20,13 @@ class Asking(Generic[T]):
     InternalError.
     """
 
-    def __init__(self, source: Source, question: Callable[[], T], *, timeout_s: float, now: datetime) -> None:
+    def __init__(
+        self, source: Source, question: Callable[[], T], *, timeout_s: float, clock: Callable[[], datetime]
+    ) -> None:
         self._source = source
         self._question = question
         self._timeout_s = timeout_s
-        self._now = now
+        self._clock = clock
         self._deadline = time.monotonic() + timeout_s
         self._answered = threading.Event()
         self._fact: Fact[T] | None = None
@@ -34,7 +36,7 @@ class Asking(Generic[T]):
     def fact(self) -> Fact[T]:
         """The answer, as soon as it is there, or that there is none. Raises InternalError."""
         if not self._answered.wait(max(0.0, self._deadline - time.monotonic())):
-            return Unknown(f"No answer within {self._timeout_s:.0f} s.", self._source, self._now)
+            return Unknown(f"No answer within {self._timeout_s:.0f} s.", self._source, self._clock())
         if self._fact is None:
             self._thread.join()  # its traceback is written first
             raise InternalError(f"Asking the {self._source} failed by a defect of the service; see its log.")
@@ -42,10 +44,10 @@ class Asking(Generic[T]):
 
     def _ask(self) -> None:
         try:
-            self._fact = Known(self._question(), self._source, self._now)
+            self._fact = Known(self._question(), self._source, self._clock())
         except OverwinterError as error:
-            self._fact = Unknown(error.message, self._source, self._now)
+            self._fact = Unknown(error.message, self._source, self._clock())
         except NotKnown as missing:
-            self._fact = Unknown(missing.reason, self._source, self._now)
+            self._fact = Unknown(missing.reason, self._source, self._clock())
         finally:
             self._answered.set()

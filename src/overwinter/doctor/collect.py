@@ -17,6 +17,7 @@ from overwinter.doctor.asking import Asking
 from overwinter.doctor.fact import Fact, Known, NotKnown, Source
 from overwinter.doctor.facts import Facts, LinuxGuest, Records, Room, VaultHealth, WindowsGuest
 from overwinter.guest.agent import GuestAgent
+from overwinter.guest.extension import GuestExtension
 from overwinter.hypervisor import inventory, stale_job, traces
 from overwinter.hypervisor import secrets as libvirt_secrets
 from overwinter.hypervisor.traces import BlockJob
@@ -24,6 +25,7 @@ from overwinter.jobs import guest_agents
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.agent import AgentStatus, SystemFamily
 from overwinter.model.errors import NotFound, SecretUnreadable, SnapshotFailed, VaultDataCorrupt, VaultError
+from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import VirtualMachine
 
@@ -52,7 +54,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
     now = runtime.clock()
 
     def ask(source: Source, question: Callable[[], T]) -> Asking[T]:
-        return Asking(source, question, timeout_s=LIMITS_S[source], now=now)
+        return Asking(source, question, timeout_s=LIMITS_S[source], clock=runtime.clock)
 
     answering = ask(Source.LIBVIRT, lambda: _response_time(runtime))
     looked_up = ask(Source.LIBVIRT, lambda: _machine(runtime, vm))
@@ -71,6 +73,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
     vault = ask(Source.VAULT, lambda: _vault(runtime, told.get()))
     agent = status.fact()
     drift = ask(Source.GUEST, lambda: _drift(runtime, _present(machine), agent.get())).fact()
+    extension = ask(Source.GUEST, lambda: _extension(runtime, _present(machine), agent.get())).fact()
     linux = ask(Source.GUEST, lambda: _linux(runtime, _present(machine), agent.get())).fact()
     windows = ask(Source.GUEST, lambda: _windows(runtime, _present(machine), agent.get())).fact()
     return Facts(
@@ -86,6 +89,7 @@ def collect(runtime: Runtime, vm: str) -> Facts:
         rooms=rooms.fact(),
         agent=agent,
         drift=drift,
+        extension=extension,
         linux=linux,
         windows=windows,
         records=told,
@@ -177,6 +181,10 @@ def _drift(runtime: Runtime, machine: VirtualMachine, status: AgentStatus) -> ti
     shown = agent.clock()
     after = runtime.clock()
     return shown - (before + (after - before) / 2)
+
+
+def _extension(runtime: Runtime, machine: VirtualMachine, status: AgentStatus) -> ExtensionStatus:
+    return GuestExtension(_willing(runtime, machine, status)).status()
 
 
 def _family(status: AgentStatus, wanted: SystemFamily) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from overwinter.doctor.fact import Fact
 from overwinter.hypervisor.traces import BlockJob
 from overwinter.model.agent import AgentStatus
+from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock
 from overwinter.model.point import RecoveryPoint, RestorePoint
@@ -89,9 +90,9 @@ class Protection:
 class Records:
     """What the catalog knows of a VM.
 
-    ``locks`` are those that hold its restore points. ``active_jobs`` have not ended, ``backups`` have, newest
-    first. ``unsettled``: a snapshot or a merge is noted that nobody has accounted for. ``verifications`` are
-    those of the whole vault that have ended, newest first.
+    ``locks`` are those that hold its restore points. ``active_jobs`` may change its disks and have not ended;
+    ``backups`` have, newest first. ``unsettled``: a snapshot or a merge is noted that nobody has accounted
+    for. ``verifications`` are those of the whole vault that have ended, newest first.
     """
 
     protection: Protection | None = None
@@ -138,6 +139,7 @@ class Facts:
     rooms: Fact[tuple[Room, ...]]
     agent: Fact[AgentStatus]
     drift: Fact[timedelta]
+    extension: Fact[ExtensionStatus]
     linux: Fact[LinuxGuest]
     windows: Fact[WindowsGuest]
     records: Fact[Records]

@@ -8,7 +8,7 @@ from overwinter.catalog.database import Transaction
 from overwinter.doctor.facts import Protection, Records
 from overwinter.jobs import locking
 from overwinter.jobs.runtime import Runtime
-from overwinter.model.job import JobOperation
+from overwinter.model.job import Job, JobOperation
 from overwinter.model.protection import ProtectedItem
 
 #: Ended backups that are looked at.
@@ -35,11 +35,16 @@ def read(runtime: Runtime, vm_uuid: UUID) -> Records:
             protection=protection,
             restore_points=tuple(points.restore_points_of(tx, vm_uuid)),
             locks=tuple({lock.id: lock for lock in locking.held_points(tx, vm_uuid).values()}.values()),
-            active_jobs=tuple(job for job in job_table.active(tx) if job.vm_uuid == vm_uuid),
+            active_jobs=tuple(job for job in job_table.active(tx) if _works_on(job, vm_uuid)),
             unsettled=any(note.vm_uuid == vm_uuid for note in captures.every(tx))
             or bool(merges.of_machine(tx, vm_uuid)),
         )
         return known if protection is None else _with_history(tx, known, protection)
+
+
+def _works_on(job: Job, vm_uuid: UUID) -> bool:
+    """Whether a job may change the VM's disks; a restore only reads."""
+    return job.vm_uuid == vm_uuid and job.operation is not JobOperation.RESTORE
 
 
 def _protection(tx: Transaction, vm_uuid: UUID) -> Protection | None:

@@ -15,6 +15,7 @@ from overwinter.guest.extension_package import (
     extension_package,
 )
 from overwinter.guest.extension_status import read_status
+from overwinter.model.agent import DELIVERY_COMMANDS
 from overwinter.model.errors import ExtensionFailed, ExtensionUnavailable, GuestCommandFailed
 from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
 
@@ -23,19 +24,6 @@ PACKAGE = f"{FOLDER}/extension.pyz"
 
 #: Starting Python and loading the package takes seconds on a slow machine.
 RUN_LIMIT_S = 60.0
-
-#: Commands of the guest agent without which nothing can be installed.
-_NEEDED = frozenset(
-    {
-        "guest-exec",
-        "guest-exec-status",
-        "guest-file-open",
-        "guest-file-read",
-        "guest-file-write",
-        "guest-file-flush",
-        "guest-file-close",
-    }
-)
 
 #: Where systems keep their Python; the second is Red Hat's own, the last one somebody built.
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
@@ -87,7 +75,7 @@ class GuestExtension:
     def python(self) -> str:
         """The guest's Python. Raises ExtensionUnavailable when this guest or its agent rules us out."""
         if self._found is None:
-            missing = _NEEDED - self._agent.info().enabled
+            missing = DELIVERY_COMMANDS - self._agent.info().enabled
             if missing:
                 raise ExtensionUnavailable(f"The guest agent does not allow {', '.join(sorted(missing))}.")
             self._found = next((path for path in _PYTHONS if self._exists(path)), None)

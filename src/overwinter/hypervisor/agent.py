@@ -6,7 +6,7 @@ from uuid import UUID
 import libvirt
 import libvirt_qemu
 
-from overwinter.hypervisor.connection import Hypervisor, translate
+from overwinter.hypervisor.connection import Hypervisor, answers, translate
 from overwinter.model.errors import (
     GuestAgentInconsistent,
     GuestAgentUnavailable,
@@ -47,7 +47,7 @@ def agent_command(
             if _ANSWERED_WITH_ERROR in words:
                 raise GuestCommandFailed(f"the guest agent refused {name}: {words}") from error
             failure = translate(error)
-            if isinstance(failure, HypervisorUnavailable) and domain.connect().isAlive():
+            if isinstance(failure, HypervisorUnavailable) and answers(domain.connect()):
                 # An answer that is too long for libvirt's own protocol looks like a broken connection.
                 raise GuestAgentInconsistent(
                     f"the guest agent's answer to {name} did not come through: {words}"

@@ -86,7 +86,7 @@ class Hypervisor:
 
     def _working_connection(self) -> libvirt.virConnect:
         with self._lock:
-            if self._connection is not None and not _answers(self._connection):
+            if self._connection is not None and not answers(self._connection):
                 _log.warning("connection to libvirt at %s was lost, opening a new one", self.uri)
                 self._connection = None
             if self._connection is None:
@@ -97,7 +97,8 @@ class Hypervisor:
             return self._connection
 
 
-def _answers(connection: libvirt.virConnect) -> bool:
+def answers(connection: libvirt.virConnect) -> bool:
+    """Whether libvirt still answers on a connection; asks it."""
     try:
         connection.getLibVersion()
     except libvirt.libvirtError:

@@ -21,6 +21,7 @@ DELIVERY_COMMANDS = frozenset(
         "guest-file-open",
         "guest-file-read",
         "guest-file-write",
+        "guest-file-flush",
         "guest-file-close",
     }
 )

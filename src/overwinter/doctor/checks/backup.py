@@ -55,7 +55,8 @@ def point_count(facts: Facts) -> Finding:
     count = len(facts.records.get().restore_points)
     if count >= MAX_RESTORE_POINTS:
         return failed("full", count=count, most=MAX_RESTORE_POINTS)
-    return (warned if count >= MANY_POINTS else passed)("count", count=count, most=MAX_RESTORE_POINTS)
+    near = count >= MANY_POINTS and not facts.profile.makes_room
+    return (warned if near else passed)("count", count=count, most=MAX_RESTORE_POINTS)
 
 
 def locks(facts: Facts) -> Finding:

@@ -3,6 +3,7 @@
 from overwinter.doctor.check import Check, Finding, Step, failed, passed, warned
 from overwinter.doctor.facts import Facts, WindowsService
 from overwinter.model.agent import SystemFamily
+from overwinter.model.guest_extension import ProvisioningState
 
 #: State of a VSS writer that is ready.
 _STABLE = 1
@@ -11,6 +12,20 @@ _RUNNING, _DISABLED = "Running", "Disabled"
 
 #: How Windows calls the account in its several spellings.
 _NETWORK_SERVICE = "networkservice"
+
+
+def extension(facts: Facts) -> Finding | None:
+    """The extension works; where it is not there, a backup brings it."""
+    if not facts.agent.get().info:
+        return None
+    status = facts.extension.get()
+    if status.state is ProvisioningState.NOT_INSTALLED:
+        return passed("absent")
+    if status.state is ProvisioningState.SUCCEEDED:
+        return passed(version=status.version)
+    if status.state is ProvisioningState.FAILED:
+        return failed("failed", why=status.message)
+    return warned("changing", state=status.state.value)
 
 
 def com(facts: Facts) -> Finding | None:
@@ -91,6 +106,7 @@ def denials(facts: Facts) -> Finding | None:
 _LINUX, _WINDOWS = SystemFamily.LINUX, SystemFamily.WINDOWS
 
 CHECKS = (
+    Check("H4.1", Step.BACKUP, extension, ("C-EXT-FAILED", "C-EXT-LOAD", "C-EXT-INCONSISTENT")),
     Check("H3.2", Step.EXTENSIONS, com, ("C-COM",), _WINDOWS),
     Check("H3.3", Step.EXTENSIONS, msdtc, ("C-COM",), _WINDOWS),
     Check("H4.2", Step.BACKUP, faults, ("C-AV",), _WINDOWS),
