@@ -26,6 +26,7 @@ from overwinter.model.errors import (
     ResourceGroupNotFound,
     VaultNotEmpty,
 )
+from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
 from overwinter.model.job import (
     SCHEDULED,
     TAKE_SNAPSHOT,
@@ -79,6 +80,25 @@ def make_machine(name: str, *, state: PowerState = PowerState.RUNNING, disks: in
     )
 
 
+class FakeExtensions:
+    """The guest has what it was given; nobody installs anything but the one version."""
+
+    def __init__(self) -> None:
+        self.installed: dict[UUID, ExtensionStatus] = {}
+
+    def status(self, vm: VirtualMachine) -> ExtensionStatus | None:
+        if vm.state is not PowerState.RUNNING:
+            return None
+        return self.installed.get(vm.uuid, ExtensionStatus(ProvisioningState.NOT_INSTALLED))
+
+    def install(self, vm: VirtualMachine) -> ExtensionStatus:
+        self.installed[vm.uuid] = ExtensionStatus(ProvisioningState.SUCCEEDED, "0.1.0.7", "Ready.")
+        return self.installed[vm.uuid]
+
+    def remove(self, vm: VirtualMachine) -> None:
+        del self.installed[vm.uuid]
+
+
 class FakeService:
     """Like the real service to its callers; `finish` and `advance` do what its workers would do."""
 
@@ -98,6 +118,7 @@ class FakeService:
         self._lock = threading.RLock()
         self._seen: dict[UUID, threading.Semaphore] = {}
         self.auto_finish = False
+        self._extensions = FakeExtensions()
         self.agent_seen = datetime(2026, 1, 1, 12, tzinfo=UTC)
         self.expires: datetime | None = None
         self.broken: Exception | None = None
@@ -115,6 +136,10 @@ class FakeService:
 
     def machine(self, name: str) -> VirtualMachine:
         return next((vm for vm in self._machines if vm.name == name), None) or _missing("VM", name)
+
+    @property
+    def extensions(self) -> "FakeExtensions":
+        return self._extensions
 
     def agent_status(self, vm: VirtualMachine) -> AgentStatus:
         last = LastSeen(self.agent_seen, "7.2.0", GuestSystem("debian", "Debian GNU/Linux", "12", "6.1.0"))

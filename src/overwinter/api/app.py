@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from overwinter.api import (
     routes_collections,
     routes_doctor,
+    routes_extensions,
     routes_groups,
     routes_items,
     routes_jobs,
@@ -41,7 +42,7 @@ def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks, routes_doctor,
+            routes_collections, routes_locks, routes_doctor, routes_extensions,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

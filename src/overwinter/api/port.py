@@ -10,6 +10,7 @@ from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
+from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock, LockLevel, LockScope
 from overwinter.model.point import PointDisk, RecoveryPoint
@@ -141,6 +142,19 @@ class Doctor(Protocol):
         """All checks of a VM; bounded in time; ``NotFound``."""
 
 
+class ExtensionAdmin(Protocol):
+    """The extension in VMs; every method asks the guest and may raise the model's errors."""
+
+    def status(self, vm: VirtualMachine) -> ExtensionStatus | None:
+        """How it is; null when the guest cannot be asked."""
+
+    def install(self, vm: VirtualMachine) -> ExtensionStatus:
+        """Install or repair it; ``ExtensionUnavailable``, ``ExtensionFailed``."""
+
+    def remove(self, vm: VirtualMachine) -> None:
+        """Take it away."""
+
+
 class Service(Protocol):
     """Machines, vaults, policies, items, points and jobs; every method may raise the model's errors.
 
@@ -156,6 +170,10 @@ class Service(Protocol):
 
     def agent_status(self, vm: VirtualMachine) -> AgentStatus:
         """Ask the VM's guest agent how it is; bounded in time."""
+
+    @property
+    def extensions(self) -> ExtensionAdmin:
+        """The extension in VMs."""
 
     @property
     def vaults(self) -> VaultAdmin:

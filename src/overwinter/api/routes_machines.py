@@ -46,23 +46,27 @@ def get_machine(
     machine: str, group: GroupHere, api: TheApi, expand: str = Query("", alias="$expand")
 ) -> Shape:
     """One VM; with its instance view when asked for."""
-    vm = _machine_of(api, group, machine)
+    vm = machine_of(api, group, machine)
     shape = machine_shape(api.ids, vm)
     if expand.casefold() == "instanceview":
         properties = shape["properties"]
         assert isinstance(properties, dict)
-        properties["instanceView"] = instance_view(vm, api.service.agent_status(vm), api.now)
+        properties["instanceView"] = _instance_view(api, vm)
     return shape
 
 
 @router.get(paths.MACHINE + "/instanceView")
 def get_instance_view(machine: str, group: GroupHere, api: TheApi) -> Shape:
     """How a VM is at this moment."""
-    vm = _machine_of(api, group, machine)
-    return instance_view(vm, api.service.agent_status(vm), api.now)
+    vm = machine_of(api, group, machine)
+    return _instance_view(api, vm)
 
 
-def _machine_of(api: Api, group: str, name: str) -> VirtualMachine:
+def _instance_view(api: Api, vm: VirtualMachine) -> Shape:
+    return instance_view(vm, api.service.agent_status(vm), api.service.extensions.status(vm), api.now)
+
+
+def machine_of(api: Api, group: str, name: str) -> VirtualMachine:
     """The VM of that name in a group; NotFound."""
     if not in_default_group(group):
         raise NotFound(f"There is no virtual machine {name!r} in resource group {group!r}.")

@@ -3,8 +3,10 @@
 from datetime import datetime
 
 from overwinter.api.ids import Ids
+from overwinter.api.shapes_extensions import extension_view, handler_view, is_installed
 from overwinter.api.times import stamp
 from overwinter.model.agent import AgentState, AgentStatus
+from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.names import LOCATION
 from overwinter.model.vm import Disk, Firmware, PowerState, VirtualMachine
 
@@ -64,20 +66,23 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
     }
 
 
-def instance_view(vm: VirtualMachine, agent: AgentStatus, now: datetime) -> dict[str, object]:
-    """How a VM is at this moment, its guest agent included."""
+def instance_view(
+    vm: VirtualMachine, agent: AgentStatus, extension: ExtensionStatus | None, now: datetime
+) -> dict[str, object]:
+    """How a VM is at this moment, its guest agent and extension included; null for one not to be asked."""
+    installed = [extension] if extension is not None and is_installed(extension) else []
     good = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"}
     return {
         "computerName": agent.hostname,
         "osName": agent.system.name if agent.system else None,
         "osVersion": agent.system.version if agent.system else None,
         "hyperVGeneration": "V2" if vm.firmware is Firmware.UEFI else "V1",
-        "vmAgent": _agent(agent, now),
+        "vmAgent": {**_agent(agent, now), "extensionHandlers": [handler_view(each) for each in installed]},
         "disks": [
             {"name": disk_name(vm.name, disk.lun), "statuses": [{**good, "time": stamp(now)}]}
             for disk in vm.disks
         ],
-        "extensions": [],
+        "extensions": [extension_view(each) for each in installed],
         "statuses": [
             {**good, "time": stamp(now)},
             {"code": f"PowerState/{vm.state.value}", "level": "Info", "displayStatus": _STATE_TEXT[vm.state]},
@@ -94,7 +99,6 @@ def _agent(agent: AgentStatus, now: datetime) -> dict[str, object]:
     return {
         "vmAgentVersion": agent.version or "Unknown",
         "statuses": [{**status, "message": agent.reason, "time": stamp(now)}],
-        "extensionHandlers": [],
         "overwinter": {
             "state": agent.state.value,
             "lastSeen": None if agent.last is None else stamp(agent.last.time),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from overwinter.cli.answers import read_view, refuse_slash, started, vault_address
 from overwinter.cli.connection import Arm, Connection
+from overwinter.cli.extension_work import ExtensionWork
 from overwinter.cli.failure import Failure
 from overwinter.cli.point_work import PointWork
 from overwinter.cli.policy_views import PolicyView
@@ -25,7 +26,7 @@ class AmbiguousVault(Exception):
 
 
 class Client:
-    """One service as the commands see it; ``vault_work``, ``point_work``, ``protection`` are parts of it."""
+    """One service as the commands see it, in parts: ``vault_work``, ``point_work`` and so on."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -33,6 +34,7 @@ class Client:
         self.vault_work = VaultWork(connection)
         self.point_work = PointWork(connection)
         self.protection = Protection(connection)
+        self.extensions = ExtensionWork(connection)
 
     # --- machines
 

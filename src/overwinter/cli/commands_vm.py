@@ -4,11 +4,14 @@ from typing import Annotated
 
 import typer
 
+from overwinter.cli import commands_vm_extension
 from overwinter.cli.output import Output, facts, size, table
 from overwinter.cli.session import AsJson, Directory, session
+from overwinter.cli.views_extension import ExtensionView
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="The virtual machines of this host.")
+app.add_typer(commands_vm_extension.app, name="extension")
 
 
 @app.command("list", epilog="Example: overwinter vm list")
@@ -53,8 +56,15 @@ def show_vm(
             guest_agent=f"{vm.agent.state}: {vm.agent.message}" if vm.agent else None,
             agent_version=vm.agent.version if vm.agent else None,
             agent_last_seen=vm.agent.last_seen if vm.agent else None,
+            extension=_extension(vm.extension),
         ),
         "",
         table("LUN", "TARGET", "SIZE", "FORMAT", "LAYERS", "FILE", rows=disks),
         *skipped,
     )
+
+
+def _extension(extension: ExtensionView | None) -> str | None:
+    if extension is None:
+        return None
+    return f"{extension.name} {extension.version}: {extension.state}, {extension.message}"

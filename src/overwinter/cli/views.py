@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from overwinter.cli.views_extension import ExtensionView
 from overwinter.cli.views_freeze import FreezeView
 
 Arm = dict[str, Any]
@@ -86,6 +87,7 @@ class MachineView:
     skipped_disks: tuple[dict[str, str], ...]
     vault: str | None
     agent: AgentView | None
+    extension: ExtensionView | None
 
     @classmethod
     def read(cls, arm: Arm, vault: str | None) -> Self:
@@ -106,6 +108,7 @@ class MachineView:
             skipped_disks=tuple(own["skippedDisks"]),
             vault=vault,
             agent=_agent(instance) if instance else None,
+            extension=ExtensionView.of_instance(instance) if instance else None,
         )
 
 

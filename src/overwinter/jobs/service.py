@@ -17,6 +17,7 @@ from overwinter.hypervisor import inventory
 from overwinter.hypervisor.domain_xml import hard_disks
 from overwinter.jobs import guest_agents, policy_admin, repairs, restore, retry
 from overwinter.jobs.engine import JobEngine
+from overwinter.jobs.extension_admin import ExtensionAdmin
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.point_expiry import EXPIRES
@@ -59,7 +60,7 @@ _TASKS: dict[JobOperation, tuple[str, ...]] = {
 
 
 class Service:
-    """The face of the jobs room, with ``vaults``, ``points`` on the host, and ``protection``.
+    """The face of the jobs room, with ``vaults``, ``points`` on the host, ``protection``, ``extensions``.
 
     ``scheduler`` starts what policies ask for, while somebody lets it run. Safe to call from many threads.
     """
@@ -69,6 +70,7 @@ class Service:
         self._engine = engine
         self.vaults = VaultAdmin(runtime, engine)
         self.points = RestorePointAdmin(runtime, engine)
+        self.extensions = ExtensionAdmin(runtime)
         self.profile = runtime.settings.profile
         self.protection = ProtectionAdmin(runtime, engine)
         self.subscription_id = UUID(subscription_id)
