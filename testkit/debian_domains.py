@@ -93,4 +93,6 @@ def make_debian_guest(
 
 def make_file_systems(guest: TinyGuest) -> None:
     """Put ext4, xfs, btrfs and ext4 on LVM on the guest's ``DATA_DISKS``; mounted now and at each boot."""
-    guest.agent.check(_MAKE_FILE_SYSTEMS + "mount " + "\nmount ".join(DATA_DIRECTORIES))
+    units = " ".join(f"{directory.strip('/').replace('/', '-')}.mount" for directory in DATA_DIRECTORIES)
+    # The boot may still wait for these disks, and mount each as soon as it knows its label.
+    guest.agent.check(f"{_MAKE_FILE_SYSTEMS}systemctl start {units}")
