@@ -25,6 +25,7 @@ from overwinter.api.state import StateDirectory
 from overwinter.cli.failure import Failure
 from overwinter.cli.main import app
 from overwinter.model.errors import NotPermitted, RequestError
+from tests.api.fake_doctor import FakeDoctor
 from tests.api.fake_service import FakeService
 from tests.api.served import Served
 
@@ -170,6 +171,7 @@ def test_serve_in_a_process(tmp_path: Path) -> None:
         start = types.ModuleType("overwinter.jobs.start")
         start.open_service = lambda settings: contextlib.nullcontext(FakeService("Web01"))
         start.end_process = sys.exit
+        FakeService.runtime = None  # the doctor gets it, and nobody asks the doctor
         sys.modules["overwinter.jobs.start"] = start
         from overwinter.cli.main import main
         main()
@@ -197,5 +199,7 @@ def test_serve_where_another_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RequestError, match="--listen"):
-            make_server(FakeService(), tmp_path, host="127.0.0.1", port=port, now=datetime.now(UTC))
+            make_server(
+                FakeService(), FakeDoctor(), tmp_path, host="127.0.0.1", port=port, now=datetime.now(UTC)
+            )
     assert not StateDirectory(tmp_path).info_file.exists()
