@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs torture-consistency clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs torture-freeze torture-consistency bench-freeze clean lock
 
 PYTHON := .venv/bin/python
 
@@ -43,6 +43,10 @@ bench-vault: ## measure the vault against its goals, at large sizes; prints one 
 	@scripts/setup bench
 	@$(PYTHON) -m bench.vault
 
+bench-freeze: ## measure the freeze window with and without the extension, and its installation; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m bench.freeze
+
 torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1; SHORT=1: a little of it; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_vault $(if $(SHORT),--short) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
@@ -55,6 +59,10 @@ torture-consistency: ## BACKUPS=50 of a Debian guest that writes, each point hel
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_consistency $(if $(SHORT),--short) $(if $(BACKUPS),--backups $(BACKUPS)) $(if $(SEED),--seed $(SEED))
 
+torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=9: so many; SHORT=1: a few; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.torture_freeze $(if $(SHORT),--short) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
@@ -64,4 +72,4 @@ lock: ## renew requirements.lock from pyproject.toml, and the lock of the test k
 	@$(COMPILE) --output-file testkit/servers.lock testkit/servers.in
 
 clean: ## remove the Python environment, caches and reports
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json bench-vault-report.json
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report.json bench-vault-report.json bench-freeze-report.json

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.measure import BenchError
 from bench.tools import TOOLS, Tool
-from testkit.daemons import LIBVIRT_URI, libvirt_daemons
+from testkit.daemons import libvirt_daemons
 from testkit.runs import Run, begin_run
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -62,10 +62,5 @@ def run_benchmark(work: Work, *, needed: int, report: Path) -> int:
 def _begun_run() -> Iterator[Run]:
     """A directory and names of our own; what killed runs left behind is removed first."""
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    with libvirt_daemons():
-        connection = libvirt.open(LIBVIRT_URI)
-        try:
-            with begin_run(connection) as run:
-                yield run
-        finally:
-            connection.close()
+    with libvirt_daemons(), begin_run() as run:
+        yield run

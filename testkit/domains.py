@@ -102,6 +102,10 @@ class GuestMaker:
         self._image = image
         self._accelerator = accelerator
 
+    def on(self, connection: libvirt.virConnect) -> "GuestMaker":
+        """The same maker on another connection."""
+        return GuestMaker(connection, self._run, self._image, self._accelerator)
+
     def with_python(self) -> "GuestMaker":
         """A maker whose guests also have Python."""
         directory = self._run.directory / "with-python"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libvirt
 
@@ -22,6 +22,11 @@ class Ground:
     accelerator: Accelerator
     guests: GuestMaker
 
+    def reconnected(self) -> "Ground":
+        """The same after libvirtd was restarted; to be closed by the caller."""
+        connection = libvirt.open(LIBVIRT_URI)
+        return replace(self, connection=connection, guests=self.guests.on(connection))
+
 
 @contextmanager
 def prepare() -> Iterator[Ground]:
@@ -33,7 +38,7 @@ def prepare() -> Iterator[Ground]:
     with libvirt_daemons():
         connection = libvirt.open(LIBVIRT_URI)
         try:
-            with begin_run(connection) as run:
+            with begin_run() as run:
                 guests = GuestMaker(connection, run, image.copy_to(run.directory), chosen)
                 yield Ground(connection, run, chosen, guests)
         finally:

@@ -1,6 +1,9 @@
-"""libvirt away, the database away, disks full, each in the middle of a backup: it comes right or says why."""
+"""libvirt away or restarted, the database away, disks full, each in the middle of a backup: it comes right or
+says why.
+"""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +63,30 @@ def _lose(scene: JobScene, proxy: SocketProxy, place: str, seconds: float) -> No
         proxy.cut()
     time.sleep(seconds)
     proxy.connect()
+    scene.ended("Backup", *_DONE)
+    scene.compare_latest()
+    scene.check_sound()
+
+
+def restarts(ground: Ground) -> Iterator[tuple[str, Fault]]:
+    """libvirtd killed and started at every place of a backup. ``ground`` has no connection any more then."""
+    with job_scene(ground) as scene:
+        for place in PLACES:
+            yield f"libvirtd restarted at {place}", partial(_restart_libvirtd, scene, place)
+
+
+def _restart_libvirtd(scene: JobScene, place: str) -> None:
+    scene.write()
+    scene.program.stop()
+    scene.program.start(hold_at=place)
+    scene.program.run("backup", scene.guest.name)
+    name, disks = scene.guest.name, scene.guest.disks
+    with scene.program.held():
+        LIBVIRTD.end(signal.SIGKILL)
+    LIBVIRTD.start()
+    scene.ground = scene.ground.reconnected()
+    scene.guest = scene.ground.guests.find(name)
+    scene.guest.disks = disks
     scene.ended("Backup", *_DONE)
     scene.compare_latest()
     scene.check_sound()

@@ -10,13 +10,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import libvirt
 
+from testkit.daemons import LIBVIRT_URI
 from testkit.waiting import wait_until
 
 #: Every domain and every directory of a run carries its id behind this prefix.
@@ -55,10 +56,13 @@ class Run:
 
 
 @contextmanager
-def begin_run(connection: libvirt.virConnect) -> Iterator[Run]:
-    """A run of this process: sweeps dead runs first, and at the end removes all that it made itself."""
+def begin_run() -> Iterator[Run]:
+    """A run of this process: sweeps dead runs first, and at the end removes all that it made itself.
+
+    It connects to libvirt each time, because libvirtd may be restarted within a run.
+    """
     run = Run(uuid4().hex[:8])
-    with _locked(SWEEP_LOCK):
+    with _locked(SWEEP_LOCK), closing(libvirt.open(LIBVIRT_URI)) as connection:
         _sweep(connection)
         run.directory.mkdir(mode=0o755)
         lock = run.lock.open("w")
@@ -68,7 +72,8 @@ def begin_run(connection: libvirt.virConnect) -> Iterator[Run]:
         yield run
     finally:
         del os.environ[RUN_VARIABLE]
-        _remove(run.id, connection)
+        with closing(libvirt.open(LIBVIRT_URI)) as connection:
+            _remove(run.id, connection)
         lock.close()
 
 

@@ -73,6 +73,11 @@ class Station:
         content = replace(standard_content(), extension=Extension(without_agent=WithoutAgent.FAIL))
         return self.put_policy("Agent", content)
 
+    def slow_policy(self, limit: int) -> str:
+        """A policy under which a transfer reads at most so many bytes a second."""
+        content = replace(standard_content(), extension=Extension(bandwidth_limit=limit))
+        return self.put_policy("Slow", content)
+
     def crash_consistent_policy(self) -> str:
         """A policy that freezes no guest."""
         content = replace(standard_content(), type=PolicyType.V2, crash_consistent_only=True)

@@ -8,14 +8,13 @@ import argparse
 import json
 import sys
 import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 
 from testkit.repeatable import fix_order_of_sets
 from testkit.tiny_vaults import in_order
+from testkit.torture import counting, tell
 from testkit.vault_check import PointLost, WrongData
 from testkit.vault_crashes import CrashProof
 from testkit.vault_engine import ACTIONS, Engine
@@ -59,20 +58,10 @@ class Tally:
         """Whether nothing went wrong."""
         return not (self.points_lost or self.wrong_data or self.tracebacks)
 
-    @contextmanager
-    def counting(self) -> Iterator[None]:
+    def counting(self) -> AbstractContextManager[None]:
         """Count what goes wrong in the block, and go on after it."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 (told, counted, and the rest goes on)
-            traceback.print_exc()
-            match error:
-                case PointLost():
-                    self.points_lost += 1
-                case WrongData():
-                    self.wrong_data += 1
-                case _:
-                    self.tracebacks += 1
+        wrong: dict[type[Exception], str] = {PointLost: "points_lost", WrongData: "wrong_data"}
+        return counting(self, wrong, otherwise="tracebacks")
 
 
 def torture(extent: Extent, first_seed: int) -> Tally:
@@ -100,7 +89,7 @@ def _crash(tally: Tally, extent: Extent, scenario: Scenario, seed: int) -> None:
     with tally.counting():
         proof.killed_before_power_loss(extent.mixtures // 4, extent.every)
     tally.crash_states += proof.states
-    _tell(f"crashes of {scenario.name}, seed {seed}: {proof.states} states")
+    tell(f"crashes of {scenario.name}, seed {seed}: {proof.states} states")
 
 
 def _change_bytes(tally: Tally, extent: Extent, seed: int) -> None:
@@ -112,7 +101,7 @@ def _change_bytes(tally: Tally, extent: Extent, seed: int) -> None:
                 tally.bytes_flipped += 1
                 if not is_noticed:
                     raise AssertionError("a changed byte was not noticed")
-        _tell(f"bytes changed by {mask:#04x}: {tally.bytes_flipped} in all")
+        tell(f"bytes changed by {mask:#04x}: {tally.bytes_flipped} in all")
     for each, damage in enumerate([*damages(subject, seed), *losses(subject)]):
         if each % extent.step == 0:
             with tally.counting():
@@ -130,11 +119,7 @@ def _work_at_random(tally: Tally, extent: Extent, first_seed: int) -> None:
         if time.monotonic() >= until:
             return
         if seed % 20 == 0:
-            _tell(f"random work up to seed {seed}: {tally.robust_actions} actions")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+            tell(f"random work up to seed {seed}: {tally.robust_actions} actions")
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """Fixtures that give tests the real ground of ``testkit``."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,9 @@ from testkit.s3_server import S3Server, s3_server
 # Machines that run tests are shared and slow at times; how long an example takes says nothing.
 settings.register_profile("overwinter", deadline=None)
 settings.load_profile("overwinter")
+
+# Commands answer in the language of their environment; tests read English.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 @pytest.fixture(scope="session")

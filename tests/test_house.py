@@ -18,6 +18,7 @@ FLOORS = [
     "guest",
     "catalog",
     "jobs",
+    "doctor",
     "api",
     "cli",
 ]

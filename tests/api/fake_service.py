@@ -10,6 +10,7 @@ from uuid import UUID, uuid4, uuid5
 
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.agent import AgentState, AgentStatus, GuestSystem, LastSeen
 from overwinter.model.default_policies import default_policies
 from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
@@ -25,7 +26,6 @@ from overwinter.model.errors import (
     ResourceGroupNotFound,
     VaultNotEmpty,
 )
-from overwinter.model.guest import GuestView
 from overwinter.model.job import (
     SCHEDULED,
     TAKE_SNAPSHOT,
@@ -98,6 +98,7 @@ class FakeService:
         self._lock = threading.RLock()
         self._seen: dict[UUID, threading.Semaphore] = {}
         self.auto_finish = False
+        self.agent_seen = datetime(2026, 1, 1, 12, tzinfo=UTC)
         self.expires: datetime | None = None
         self.broken: Exception | None = None
         self.report: dict[str, object] | None = None
@@ -115,10 +116,11 @@ class FakeService:
     def machine(self, name: str) -> VirtualMachine:
         return next((vm for vm in self._machines if vm.name == name), None) or _missing("VM", name)
 
-    def guest_view(self, vm: VirtualMachine) -> GuestView:
+    def agent_status(self, vm: VirtualMachine) -> AgentStatus:
+        last = LastSeen(self.agent_seen, "7.2.0", GuestSystem("debian", "Debian GNU/Linux", "12", "6.1.0"))
         if vm.state is PowerState.RUNNING:
-            return GuestView(True, "7.2.0", "Debian GNU/Linux", "12", vm.name, "The guest agent answers.")
-        return GuestView(False, None, None, None, None, "The VM is not running.")
+            return AgentStatus(AgentState.READY, "Guest Agent is running", last, hostname=vm.name)
+        return AgentStatus(AgentState.STOPPED, "The VM is not running.", last)
 
     # --- policies
 

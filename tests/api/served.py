@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from overwinter.api.server import make_server
 from overwinter.api.state import StateDirectory
+from tests.api.fake_doctor import FakeDoctor
 from tests.api.fake_service import FakeService
 
 SUBSCRIPTION = f"/subscriptions/{FakeService.subscription_id}"
@@ -53,7 +54,7 @@ class Served:
 def serving(directory: Path, port: int = 0) -> Iterator[Running]:
     """Run a server; its service is exchanged by whoever uses it."""
     server, listening = make_server(
-        FakeService(), directory, host="127.0.0.1", port=port, now=datetime.now(UTC)
+        FakeService(), FakeDoctor(), directory, host="127.0.0.1", port=port, now=datetime.now(UTC)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

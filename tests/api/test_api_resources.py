@@ -46,6 +46,7 @@ def test_machines(served: Served) -> None:
     assert [(disk["lun"], disk["name"]) for disk in storage["dataDisks"]] == [(0, "Web01-d0")]
     view = served.http.get(f"{MACHINES}/Web01?$expand=instanceView").json()["properties"]["instanceView"]
     assert view["vmAgent"]["statuses"][0]["displayStatus"] == "Ready"
+    assert view["vmAgent"]["overwinter"] == {"state": "Ready", "lastSeen": "2026-01-01T12:00:00Z"}
     assert {"code": "PowerState/running", "level": "Info", "displayStatus": "VM running"} in view["statuses"]
     assert served.http.get(f"{MACHINES}/Web01/instanceView").json()["osName"] == view["osName"]
 

@@ -1,7 +1,9 @@
 """The catalog keeps what it is given, on every database it supports, and its migrations make its tables."""
 
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +20,7 @@ from overwinter import catalog as catalog_room
 from overwinter.catalog import (
     captures,
     collections,
+    guest_agents,
     items,
     jobs,
     merges,
@@ -34,6 +37,7 @@ from overwinter.catalog.merges import Merge
 from overwinter.catalog.points import MachineState
 from overwinter.catalog.tables import metadata
 from overwinter.catalog.tracks import Track
+from overwinter.model.agent import GuestSystem, LastSeen
 from overwinter.model.default_policies import default_policies, new_policy, standard_content
 from overwinter.model.disk_selection import EVERY_DISK
 from overwinter.model.errors import (
@@ -252,6 +256,54 @@ def test_a_job_from_start_to_end(catalog: Catalog) -> None:
     assert ended.tasks[0].started == NOW
     assert ended.errors == (problem,)
     assert ended.properties == {"x": "y", "z": 1}
+
+
+def test_the_jobs_that_ended_last_come_newest_first(catalog: Catalog) -> None:
+    item = protected(catalog)
+    ended = []
+    with catalog.transaction() as tx:
+        for minute in (3, 1, 2):
+            job = a_job(item)
+            jobs.insert(tx, job)
+            at = NOW + timedelta(minutes=minute)
+            jobs.finish(tx, job.id, status=JobStatus.COMPLETED, ended=at, errors=[], properties={})
+            ended.append((at, job.id))
+        jobs.insert(tx, a_job(item))  # one that runs is none of them
+        wanted = [job_id for _, job_id in sorted(ended, reverse=True)]
+        kind = {"operation": job.operation, "vault_id": item.vault_id}
+        assert [each.id for each in jobs.ended(tx, most=9, **kind)] == wanted
+        assert [each.id for each in jobs.ended(tx, most=2, item_id=item.id, **kind)] == wanted[:2]
+        assert not jobs.ended(tx, most=9, item_id=uuid4(), **kind)
+        assert not jobs.ended(tx, JobOperation.VERIFY, 9, vault_id=item.vault_id)
+
+
+def test_the_last_answer_of_a_guest_agent_is_kept(catalog: Catalog) -> None:
+    vm = uuid4()
+    first = LastSeen(NOW, "7.2", GuestSystem("debian", "Debian", "12", "6.1"))
+    later = LastSeen(NOW + timedelta(days=1), "8.0", GuestSystem("debian", "Debian", "13", "6.12"))
+    with catalog.transaction() as tx:
+        assert guest_agents.last_seen(tx, vm) is None
+        guest_agents.record(tx, vm, first)
+        assert guest_agents.last_seen(tx, vm) == first
+        guest_agents.record(tx, vm, later)
+        assert guest_agents.last_seen(tx, vm) == later
+        assert guest_agents.last_seen(tx, uuid4()) is None
+
+
+def test_answers_of_an_agent_may_be_noted_at_the_same_time(catalog: Catalog) -> None:
+    vm = uuid4()
+    together = threading.Barrier(6)
+
+    def note(number: int) -> None:
+        answer = LastSeen(NOW + timedelta(days=number), "7.2", GuestSystem("debian", "Debian", "12", "6.1"))
+        together.wait()
+        with catalog.transaction() as tx:
+            guest_agents.record(tx, vm, answer)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(note, range(6))) == [None] * 6
+    with catalog.transaction() as tx:
+        assert guest_agents.last_seen(tx, vm) is not None
 
 
 def test_a_job_that_waits_is_cancelled_at_once_and_never_begins(catalog: Catalog) -> None:

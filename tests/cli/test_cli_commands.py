@@ -62,7 +62,10 @@ def test_vms(run: Run, served: Served) -> None:
     assert (
         shown.exit_code == 0 and "Debian GNU/Linux 12" in shown.stdout and "/images/Web01-vdb" in shown.stdout
     )
-    assert json_of(run("vm", "show", "Web01", "--json"))["agent"]["ready"] is True
+    assert "Ready: Guest Agent is running" in shown.stdout
+    agent = json_of(run("vm", "show", "Web01", "--json"))["agent"]
+    assert (agent["state"], agent["ready"], agent["version"]) == ("Ready", True, "7.2.0")
+    assert agent["last_seen"] == "2026-01-01T12:00:00Z"
 
 
 def test_vaults(run: Run) -> None:
@@ -100,6 +103,7 @@ def test_policies(run: Run, served: Served) -> None:
         "retries": 3,
         "bandwidth_limit": None,
         "backup_window": None,
+        "automatic_repair": False,
         "protected_items": 0,
     }
     shown = json_of(run("policy", "show", "STRICT", "--vault", "v1", "--json"))

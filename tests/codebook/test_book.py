@@ -1,6 +1,8 @@
-"""The code book is whole: every error has its entry, and numbers never change."""
+"""The code book is whole: every error has its entry, everything is referred to, and numbers never change."""
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,9 @@ from hypothesis import strategies as st
 
 from overwinter.codebook import book
 from overwinter.model import errors
+from overwinter.model.profile import PROFILES
+
+SOURCE = Path(errors.__file__).parents[1]
 
 #: Seen by API clients: a number may be added here, never changed.
 FROZEN = {
@@ -26,6 +31,30 @@ FROZEN = {
     "UserErrorBcmDatasourceNotPresent": 1013,
     "UserErrorStandardSSDNotSupported": 1014,
     "BCMV2VMNotFound": 1040,
+    "VMRestorePointInternalError": 1101,
+    "CopyingVHDsFromBackUpVaultTakingLongTime": 1102,
+    "VmNotInDesirableState": 1103,
+    "ExtensionSnapshotFailedCOM": 1104,
+    "ExtensionInstallationFailedCOM": 1105,
+    "ExtensionInstallationFailedMDTC": 1106,
+    "ExtensionFailedVssWriterInBadState": 1107,
+    "ExtensionFailedVssServiceInBadState": 1108,
+    "UserErrorSkuNotAvailable": 1109,
+    "UserErrorMarketPlaceVMNotSupported": 1110,
+    "ExtensionConfigParsingFailure": 1111,
+    "ExtensionStuckInDeletionState": 1112,
+    "ExtensionFailedSnapshotLimitReachedError": 1113,
+    "ExtensionFailedTimeoutVMNetworkUnresponsive": 1114,
+    "UserErrorBCMPremiumStorageQuotaError": 1115,
+    "AzureVmOffline": 1116,
+    "ExtensionSnapshotBitlockerError": 1117,
+    "ExtensionSnapshotFailedNoSecureNetwork": 1118,
+    "ExtensionVCRedistInstallationFailure": 1119,
+    "UserErrorRequestDisallowedByPolicy": 1120,
+    "UserErrorInstantRpNotFound": 1121,
+    "UserErrorMigrationFromTrustedLaunchVMToNonTrustedVMNotAllowed": 1122,
+    "UserErrorUnableToOpenMount": 1123,
+    "SystemBackupOperationInProgress": 1124,
     "Pre-ScriptExecutionFailed": 1125,
     "Pre-ScriptNotFound": 1126,
     "InsufficientPermissionforPre-Script": 1127,
@@ -46,8 +75,6 @@ FROZEN = {
     "RequestEntityTooLarge": 2008,
     "NotImplemented": 2009,
     "AuthorizationFailed": 2010,
-    "BMSUserErrorInvalidPolicyInput": 2030,
-    "UserErrorPolicyInUse": 2031,
     "ScopeLocked": 2011,
     "LockNotFound": 2012,
     "ResourceGroupNotFound": 2013,
@@ -57,6 +84,8 @@ FROZEN = {
     "ProtectedInAnotherVault": 2023,
     "DiskSelectionInvalid": 2024,
     "NewestPointStays": 2025,
+    "BMSUserErrorInvalidPolicyInput": 2030,
+    "UserErrorPolicyInUse": 2031,
     "HypervisorUnavailable": 3001,
     "UserErrorVmNotInDesirableState": 3002,
     "OverlaySpaceLow": 3003,
@@ -84,6 +113,7 @@ FROZEN = {
     "CatalogUnavailable": 7003,
     "RecoveryPointSnapshotOnly": 7004,
     "DiskNotCovered": 7005,
+    "RepairFailed": 7006,
 }
 
 
@@ -95,7 +125,20 @@ def error_classes(root: type[errors.OverwinterError]) -> Iterator[type[errors.Ov
 
 @pytest.mark.parametrize("kind", list(error_classes(errors.OverwinterError)), ids=lambda kind: kind.__name__)
 def test_every_error_is_in_the_book(kind: type[errors.OverwinterError]) -> None:
-    assert book.find(kind.code) is not None
+    entry = book.find(kind.code)
+    assert entry is not None and entry.code == kind.code
+
+
+def test_every_code_that_a_job_writes_by_name_is_in_the_book() -> None:
+    written = {
+        node.args[0].value
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "JobError"
+        if node.args and isinstance(node.args[0], ast.Constant)
+    }
+    assert "DiskNotCovered" in written
+    assert written <= {entry.code for entry in book.entries()}
 
 
 def test_numbers_are_frozen_and_unique() -> None:
@@ -105,17 +148,90 @@ def test_numbers_are_frozen_and_unique() -> None:
     assert len(set(numbers.values())) == len(numbers)
 
 
-def test_every_entry_says_what_happened_and_what_to_do() -> None:
+@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.code)
+def test_every_code_has_causes_and_something_to_do(entry: book.Entry) -> None:
+    assert entry.causes
+    assert entry.remedies_in(None)
+    for cause in entry.causes:
+        assert cause.remedies, cause.id
+    assert entry.code not in entry.related
+    assert all(book.find(code) in book.entries() for code in entry.related)
+
+
+def test_every_cause_and_remedy_is_of_use() -> None:
+    named = {
+        cause
+        for entry in book.entries()
+        for causes in [entry.causes, *(causes for _, causes in entry.editions)]
+        for cause in causes
+    }
+    assert named == set(book.causes().values())
+    of_causes = {remedy for cause in named for remedy in cause.remedies}
+    of_codes = {remedy for entry in book.entries() for remedy in entry.remedies}
+    assert of_causes | of_codes == set(book.remedies().values())
+
+
+def test_editions_are_those_of_the_support_profiles() -> None:
+    editions = {profile.edition for profile in PROFILES} - {None}
+    assert {since for entry in book.entries() for since, _ in entry.editions} <= editions
+    assert {profile.name for profile in PROFILES if profile.edition is None} == {"overwinter"}
+
+
+@pytest.mark.parametrize(
+    ("code", "edition", "causes"),
+    [
+        ("UserErrorGuestAgentStatusUnavailable", "2018", "WIN-AGENT LIN-AGENT SNAP EXT-LOAD NO-NET"),
+        ("UserErrorGuestAgentStatusUnavailable", "2019", "WIN-AGENT LIN-AGENT SNAP EXT-LOAD NO-NET"),
+        ("UserErrorGuestAgentStatusUnavailable", "2021", "AGENT-STATE EXT-FAILED"),
+        ("GuestAgentSnapshotTaskStatusError", "2018", "WIN-AGENT LIN-AGENT NO-NET"),
+        ("GuestAgentSnapshotTaskStatusError", "2020", "WIN-AGENT LIN-AGENT SNAP LIN-CONF APPCTRL"),
+        ("UserErrorRpCollectionLimitReached", "2019", "RG-LOCK MULTI-DAY"),
+        ("UserErrorRpCollectionLimitReached", "2020", "RG-LOCK MULTI-DAY RP-18"),
+        ("ExtensionSnapshotFailedNoNetwork", "2018", "SNAP EXT-LOAD NO-NET"),
+        ("ExtensionSnapshotFailedNoNetwork", "2021", "SNAP"),
+        ("ExtentionOperationFailedForManagedDisks", "2018", "SNAP EXT-LOAD WIN-AGENT LIN-AGENT"),
+        ("ExtensionOperationFailedForManagedDisks", "2021", "SNAP WIN-AGENT LIN-AGENT"),
+        ("BackUpOperationFailedV2", "2019", "WIN-AGENT LIN-AGENT SNAP EXT-LOAD RG-LOCK NO-NET"),
+        ("BackUpOperationFailed", "2020", "WIN-AGENT LIN-AGENT SNAP RG-LOCK"),
+        ("UserErrorUnsupportedDiskSize", "2018", "DISK-BIG STACK-V1"),
+        ("UserErrorUnsupportedDiskSize", "2019", "DISK-BIG"),
+        ("UserErrorUnsupportedDiskSize", "2020", "DISK-BIG DISK-ENC-BIG"),
+        ("UserErrorBackupOperationInProgress", "2018", ""),
+        ("UserErrorBackupOperationInProgress", "2019", "JOB-RUNNING JOB-OTHER-VAULT OVERLAP"),
+        ("UserErrorVmProvisioningStateFailed", "2019", ""),
+        ("UserErrorVmProvisioningStateFailed", "2020", "EXT-FAILED VM-UPDATING"),
+        ("UserErrorStandardSSDNotSupported", "2018", "STACK-V1"),
+        ("UserErrorStandardSSDNotSupported", "2019", ""),
+        ("OverlaySpaceLow", "2018", "OVERLAY-SPACE"),
+    ],
+)
+def test_causes_come_in_the_order_of_the_edition(code: str, edition: str, causes: str) -> None:
+    entry = book.find(code)
+    assert entry is not None
+    assert [cause.id for cause in entry.causes_in(edition)] == [f"C-{name}" for name in causes.split()]
+
+
+def test_no_remedy_is_told_twice() -> None:
     for entry in book.entries():
-        assert entry.title and entry.message.endswith("."), entry.code
-        assert entry.recommendations, entry.code
-        assert all(sentence.endswith((".", "`.")) for sentence in entry.recommendations), entry.code
+        for profile in PROFILES:
+            told = entry.remedies_in(profile.edition)
+            assert len(set(told)) == len(told)
+
+
+def test_locks_deletions_and_protection_are_never_automatic() -> None:
+    for name, remedy in book.remedies().items():
+        if any(
+            word in name for word in ("LOCK-DELETE", "DELETE-ALL", "UNPROTECT", "IMMUTABLE", "PIN", "KEY")
+        ):
+            assert remedy.repair is None, name
 
 
 def test_no_two_names_of_the_book_collide() -> None:
-    names = [name for entry in book.entries() for name in (entry.code, *entry.aliases)]
-    assert {book.find(name) for name in names} == set(book.entries())
-    assert len({name.casefold() for name in names}) == len(names)
+    names = [name for entry in book.entries() for name in (entry.code, *entry.aliases, str(entry.number))]
+    assert all(book.find(name) is not None for name in names)
+    owners = {name: book.find(name) for name in names}
+    for entry in book.entries():
+        assert {owners[name] for name in (entry.code, *entry.aliases, str(entry.number))} == {entry}
 
 
 @given(st.sampled_from(book.entries()), st.data())
@@ -129,7 +245,42 @@ def test_look_up_forgives_case_and_dots(entry: book.Entry, data: st.DataObject) 
     assert book.find(spelled) == entry
 
 
-def test_old_spelling_is_known_and_unknown_is_not() -> None:
-    found = book.find("ExtentionOperationFailedForManagedDisks")
-    assert found is not None and found.code == "ExtensionOperationFailedForManagedDisks"
-    assert book.find("UserErrorThatIsNone") is None
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("ExtentionOperationFailedForManagedDisks", "ExtensionOperationFailedForManagedDisks"),
+        ("usererrorrpcollectionlimitulaşıldı", "UserErrorRpCollectionLimitReached"),
+        ("usererrorbackupoperationınprogress", "UserErrorBackupOperationInProgress"),
+        ("400094", "BCMV2VMNotFound"),
+        ("1004", "UserErrorRpCollectionLimitReached"),
+        (" PreScriptTimeout ", "Pre-ScriptTimeout"),
+        ("insufficient permission for pre-script", "InsufficientPermissionforPre-Script"),
+    ],
+)
+def test_historic_and_loose_spellings_are_known(written: str, code: str) -> None:
+    found = book.find(written)
+    assert found is not None and found.code == code
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("UserErrorGuestAgentStatusUnavailible", "UserErrorGuestAgentStatusUnavailable"),
+        ("RpCollectionLimit", "UserErrorRpCollectionLimitReached"),
+        ("BackupOperationFaild", "BackUpOperationFailed"),
+        ("vaultful", "VaultStorageFull"),
+    ],
+)
+def test_near_misses_are_suggested(written: str, code: str) -> None:
+    assert book.find(written) is None
+    assert code in [entry.code for entry in book.similar(written)]
+
+
+@given(st.text())
+def test_any_text_can_be_looked_up(written: str) -> None:
+    assert len(book.similar(written)) <= 3
+    book.find(written)
+
+
+def test_nothing_is_suggested_for_what_is_like_nothing() -> None:
+    assert book.similar("") == () == book.similar("%%%") == book.similar("qqqqqqqqqqqq")

@@ -8,8 +8,11 @@ import pytest
 
 from overwinter.guest import agent as agent_module
 from overwinter.guest.agent import GuestAgent
+from overwinter.guest.agent_status import observe
 from overwinter.guest.thaw import ensure_thawed
+from overwinter.hypervisor import inventory
 from overwinter.hypervisor.connection import Hypervisor
+from overwinter.model.agent import DEFAULT_VERSIONS, AgentState, judge
 from overwinter.model.errors import (
     FreezeFailed,
     GuestAgentUnavailable,
@@ -26,7 +29,7 @@ def test_the_agent_tells_about_itself_and_its_system(agent: GuestAgent) -> None:
     agent.ping()
     info = agent.info()
     assert info.version
-    assert {"guest-ping", "guest-fsfreeze-freeze", "guest-exec"} <= info.commands
+    assert {"guest-ping", "guest-fsfreeze-freeze", "guest-exec"} <= info.enabled <= info.known
     assert agent.os_info().kernel
 
 
@@ -83,8 +86,12 @@ def test_an_agent_that_dies_frozen_is_survived_and_one_that_stays_away_is_report
         ensure_thawed(hypervisor, uuid, timeout_s=30)
         agent.write_file(_mounted(guest) + "/after", b"alive")
 
+        assert _state(hypervisor, uuid) is AgentState.READY
         agent.freeze(timeout_s=5)
+        assert _state(hypervisor, uuid) is AgentState.READY  # frozen, and nothing is wrong with the agent
         guest.stop_agent()
+        assert _state(hypervisor, uuid) is AgentState.STOPPED
+        assert _state(hypervisor, uuid, seen=False) is AgentState.NOT_INSTALLED
         began = time.monotonic()
         with pytest.raises(GuestAgentUnavailable):
             agent.ping(timeout_s=1)
@@ -100,6 +107,12 @@ def test_an_agent_that_dies_frozen_is_survived_and_one_that_stays_away_is_report
     with pytest.raises(GuestAgentUnavailable):
         agent.ping()
     guests.remove(guest)
+
+
+def _state(hypervisor: Hypervisor, uuid: UUID, *, seen: bool = True) -> AgentState:
+    machine = inventory.machine(hypervisor, uuid)
+    evidence = observe(GuestAgent(hypervisor, uuid), machine, seen=seen).evidence
+    return judge(evidence, DEFAULT_VERSIONS)[0]
 
 
 def _mounted(guest: TinyGuest) -> str:

@@ -140,7 +140,6 @@ def test_what_is_not_frozen_is_told_with_its_reason(inside: PythonGuest) -> None
         ("kill -9", 0, "lost process"),
         ("kill -9", 1, "lost process"),
         ("kill -TERM", 0, "signal"),
-        ("rm -rf /run/overwinter #", 0, ""),
     ],
 )
 def test_a_lost_process_thaws_at_once(inside: PythonGuest, how: str, who: int, by: str) -> None:
@@ -149,31 +148,26 @@ def test_a_lost_process_thaws_at_once(inside: PythonGuest, how: str, who: int, b
     done = inside.assert_writes_wait()
     inside.sh(f"{how} {inside.processes()[who]}")
     inside.wait_written(done, limit=5)
-    if by:
-        assert thawed(session).by == by
-        assert session.wait_ended() is not None
+    assert thawed(session).by == by
+    assert session.wait_ended() is not None
     session.close()
     wait_until(lambda: not inside.processes(), "the session does not end")
 
 
 def test_the_hard_stop_thaws_whoever_is_stopped(inside: PythonGuest) -> None:
-    for who in (None, 0, 1):
+    for who in (0, 1):
         name = str(uuid4())
         assert inside.extension.run("session", name, "2").exit_code == 0
         session = FreezeSession(inside.agent, name)
         session.wait_ready()
         session.freeze(limit_s=5)
         done = inside.assert_writes_wait()
-        stopped = inside.processes()[who] if who is not None else None
-        if stopped is not None:
-            inside.sh(f"kill -STOP {stopped}")
+        stopped = inside.processes()[who]
+        inside.sh(f"kill -STOP {stopped}")
         inside.wait_written(done)
-        if stopped is not None:
-            inside.sh(f"kill -CONT {stopped}")
+        inside.sh(f"kill -CONT {stopped}")
         said = thawed(session)
-        assert said.by == "deadline"
-        if who is not None:  # else whoever is first
-            assert said.held == (who == 1)
+        assert said.by == "deadline" and said.held == (who == 1), "the keeper thaws if it can"
         session.wait_ended()
         session.close()
 

@@ -68,7 +68,7 @@ class Desk:
         self.clock = clock
         at_once: JobEngine = _AtOnce(job_engine)  # type: ignore[assignment]
         self.service = Service(runtime, at_once, str(uuid4()))
-        self.upkeep = Upkeep(runtime, self.service.vaults)
+        self.upkeep = Upkeep(runtime, self.service.vaults, self.service.points)
 
     def vault(self) -> Vault:
         """A new vault."""

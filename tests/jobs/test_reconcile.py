@@ -7,12 +7,16 @@ from uuid import uuid4
 
 import pytest
 
-from overwinter.catalog import captures
+from overwinter.catalog import captures, merges, points
+from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
+from overwinter.catalog.merges import Merge
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs.reconcile import settle_captures
 from overwinter.jobs.runtime import Runtime
+from overwinter.jobs.upkeep import Upkeep
+from overwinter.model.job import Job, JobOperation
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
 from testkit.station import Station
@@ -77,3 +81,29 @@ def test_a_vm_that_is_no_more(station: Station, guest: TinyGuest) -> None:
     settle_captures(runtime)
     station.ground.connection.defineXML(definition)
     assert not overlay.exists() and not open_notes(runtime)
+
+
+def test_a_merge_that_was_cut_off_is_finished_without_a_backup(station: Station, guest: TinyGuest) -> None:
+    runtime = station.service._runtime
+    item = station.protect(guest)
+    old, _new = station.backup(item), station.backup(item)
+    truth = station.truth(guest, "vda")
+    _top, lowest, original = guest.chain("vda")
+    upkeep = Upkeep(runtime, station.service.vaults, station.service.points)
+    upkeep.look()
+    assert not clean_up_jobs(station), "nothing was cut off"
+    with runtime.catalog.transaction() as tx:
+        assert old.restore_point is not None
+        points.delete_restore_point(tx, old.restore_point)
+        merges.begin(tx, Merge(item.vm_uuid, "vda", str(lowest), str(original)))
+    upkeep.look()
+    upkeep.look()  # the job is under way or done: no second one
+    (job,) = clean_up_jobs(station)
+    station.completed(job)
+    assert len(guest.chain("vda")) == 2 and not lowest.exists()
+    station.check_restore(station.service.recovery_points(item)[-1], {"vda": truth})
+
+
+def clean_up_jobs(station: Station) -> list[Job]:
+    with station.service._runtime.catalog.transaction() as tx:
+        return [job for job in job_table.every(tx) if job.operation is JobOperation.CLEAN_UP_POINTS]

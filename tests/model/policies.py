@@ -101,5 +101,6 @@ def contents(draw: st.DrawFn) -> PolicyContent:
             retries=draw(st.integers(0, 10)),
             bandwidth_limit=draw(st.none() | st.integers(64 * 1024, 1 << 40)),
             backup_window=window,
+            automatic_repair=draw(st.booleans()),
         ),
     )

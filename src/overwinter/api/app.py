@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from overwinter.api import (
     routes_collections,
+    routes_doctor,
     routes_groups,
     routes_items,
     routes_jobs,
@@ -22,24 +23,25 @@ from overwinter.api import (
     routes_vault_work,
     routes_vaults,
 )
-from overwinter.api.context import known_subscription
+from overwinter.api.context import audience, known_subscription
 from overwinter.api.guard import BearerToken, Envelope
 from overwinter.api.paths import CanonicalPaths
-from overwinter.api.port import Service
+from overwinter.api.port import Doctor, Service
 from overwinter.api.shapes_errors import error
 from overwinter.model.errors import MethodNotAllowed, NotFound, OverwinterError, RequestError
 
 
-def create_app(service: Service, token: str) -> FastAPI:
+def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
     """The whole API over one service; callers must send ``Authorization: Bearer <token>``."""
     app = FastAPI(title="Overwinter", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service = service
+    app.state.doctor = doctor
     routers = [
         module.router
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks,
+            routes_collections, routes_locks, routes_doctor,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)
@@ -61,8 +63,8 @@ def _templates(routers: list[APIRouter]) -> list[str]:
 
 async def _expected(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, OverwinterError)
-    profile = request.app.state.service.profile
-    return JSONResponse(error(profile.code(problem.code), problem.message), status_code=problem.http_status)
+    code = request.app.state.service.profile.code(problem.code)
+    return JSONResponse(error(code, problem.message, audience(request)), status_code=problem.http_status)
 
 
 async def _no_route(request: Request, problem: Exception) -> JSONResponse:

@@ -10,7 +10,9 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from overwinter.api.ids import Ids, check_group_name, find, vm_of_item_name
-from overwinter.api.port import Service
+from overwinter.api.port import Doctor, Service
+from overwinter.api.shapes_errors import Audience
+from overwinter.codebook import languages
 from overwinter.model.errors import NotFound
 from overwinter.model.job import Job
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -31,6 +33,12 @@ class Api:
     ids: Ids
     request: Request
     now: datetime
+    doctor: Doctor
+
+    @property
+    def audience(self) -> Audience:
+        """For whom problems are written in the answer."""
+        return audience(self.request)
 
     def link(self, path: str, **query: str) -> str:
         """Absolute address of a path on this server, for the api-version the client speaks."""
@@ -68,10 +76,18 @@ class Api:
         return next((p for p in self.service.policies(vault) if p.id == item.policy_id), None)
 
 
+def audience(request: Request) -> Audience:
+    """The language of a request's sender, and the edition that the service behaves like."""
+    service: Service = request.app.state.service
+    language = languages.of_header(request.headers.get("accept-language", ""))
+    return Audience(language, service.profile.edition)
+
+
 def api(request: Request) -> Api:
     """The view of the service for a request."""
     service: Service = request.app.state.service
-    return Api(service, Ids(service.subscription_id), request, datetime.now(UTC))
+    doctor: Doctor = request.app.state.doctor
+    return Api(service, Ids(service.subscription_id), request, datetime.now(UTC), doctor)
 
 
 TheApi = Annotated[Api, Depends(api)]

@@ -11,7 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from overwinter.api.shapes_errors import error
+from overwinter.api.shapes_errors import Audience, error
+from overwinter.codebook import languages
 from overwinter.model.errors import InternalError, NotAuthenticated
 
 log = structlog.get_logger("overwinter.api")
@@ -59,7 +60,9 @@ class Envelope:
             if status is not None:
                 raise
             problem = InternalError(f"The service failed at this request; its id is {request_id}.")
-            answer = JSONResponse(error(problem.code, problem.message), status_code=problem.http_status)
+            answer = JSONResponse(
+                error(problem.code, problem.message, _audience(asked)), status_code=problem.http_status
+            )
             await answer(scope, receive, send_with_ids)
         # Reads are what clients poll with; only what changes or fails is worth a line.
         is_quiet = scope["method"] == "GET" and status is not None and status < 400
@@ -81,10 +84,10 @@ class BearerToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
-        if scope["type"] == "http" and not self._is_valid(Headers(scope=scope)):
+        if scope["type"] == "http" and not self._is_valid(asked := Headers(scope=scope)):
             problem = NotAuthenticated("The bearer token is missing or wrong.")
             answer = JSONResponse(
-                error(problem.code, problem.message),
+                error(problem.code, problem.message, _audience(asked)),
                 status_code=problem.http_status,
                 headers={"WWW-Authenticate": "Bearer"},
             )
@@ -96,6 +99,10 @@ class BearerToken:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         matches = hmac.compare_digest(given.strip().encode(), self._expected)
         return matches and scheme.casefold() == "bearer"
+
+
+def _audience(asked: Headers) -> Audience:
+    return Audience(languages.of_header(asked.get("accept-language", "")))
 
 
 def _client(scope: Scope) -> str | None:

@@ -13,6 +13,8 @@ LOCKS = "/providers/Microsoft.Authorization/locks"
 VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
 
 MACHINE = GROUP + MACHINES + "/{machine}"
+#: What the doctor can do for a VM; ARM does not know it.
+MACHINE_DOCTOR = MACHINE + "/overwinter/doctor"
 VAULT = GROUP + VAULTS + "/{vault}"
 #: What a vault can do that ARM does not know.
 VAULT_WORK = VAULT + "/overwinter"

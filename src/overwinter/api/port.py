@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from overwinter.doctor.report import Report
 from overwinter.jobs.point_admin import CollectionContent
 from overwinter.jobs.vault_points import TakenIn
+from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
-from overwinter.model.guest import GuestView
 from overwinter.model.job import Job
 from overwinter.model.lock import Lock, LockLevel, LockScope
 from overwinter.model.point import PointDisk, RecoveryPoint
@@ -133,6 +134,13 @@ class ProtectionAdmin(Protocol):
         """Have one deleted point back."""
 
 
+class Doctor(Protocol):
+    """Looks at VMs."""
+
+    def examine(self, vm: str) -> Report:
+        """All checks of a VM; bounded in time; ``NotFound``."""
+
+
 class Service(Protocol):
     """Machines, vaults, policies, items, points and jobs; every method may raise the model's errors.
 
@@ -146,8 +154,8 @@ class Service(Protocol):
     def machines(self) -> list[VirtualMachine]:
         """All VMs of the host."""
 
-    def guest_view(self, vm: VirtualMachine) -> GuestView:
-        """Ask the VM's guest agent; bounded in time."""
+    def agent_status(self, vm: VirtualMachine) -> AgentStatus:
+        """Ask the VM's guest agent how it is; bounded in time."""
 
     @property
     def vaults(self) -> VaultAdmin:

@@ -148,6 +148,7 @@ class _Extension(ArmModel):
     retries: int | None = Field(default=None, ge=0, le=_ANY)
     bandwidth_limit: int | None = Field(default=None, ge=1, le=2**60)
     backup_window: _Window | None = None
+    automatic_repair: bool | None = None
 
 
 class _PolicyProperties(ArmModel):

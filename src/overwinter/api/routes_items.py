@@ -42,7 +42,9 @@ def list_items(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias
     jobs = api.service.jobs(vault)
     policies = {policy.id: policy for policy in api.service.policies(vault)}
     rows = [
-        item_shape(api.ids, vault, item, policies.get(item.policy_id), _problems(item, jobs), api.now)
+        item_shape(
+            api.ids, vault, item, policies.get(item.policy_id), _problems(item, jobs), api.now, api.audience
+        )
         for item in api.service.items(vault)
     ]
     return api.rows(filters.select(filter_text, rows, {"itemType": filters.same_as("workloadType")}))
@@ -110,7 +112,13 @@ def backup_status(document: Document, api: TheApi) -> Shape:
 def shape_of(api: Api, vault: Vault, item: ProtectedItem) -> Shape:
     """One item with everything that belongs to it."""
     return item_shape(
-        api.ids, vault, item, api.policy_of(vault, item), _problems(item, api.service.jobs(vault)), api.now
+        api.ids,
+        vault,
+        item,
+        api.policy_of(vault, item),
+        _problems(item, api.service.jobs(vault)),
+        api.now,
+        api.audience,
     )
 
 

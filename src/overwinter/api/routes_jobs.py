@@ -30,7 +30,7 @@ _RANGES = {
 def list_jobs(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias="$filter")) -> Shape:
     """The jobs of a vault, newest first."""
     jobs = sorted(api.service.jobs(vault), key=lambda job: job.started, reverse=True)
-    rows = [job_shape(api.ids, vault, job, api.now, api.service.profile) for job in jobs]
+    rows = [job_shape(api.ids, vault, job, api.now, api.audience) for job in jobs]
     return api.rows(filters.select(filter_text, rows, _RANGES))
 
 
@@ -38,7 +38,7 @@ def list_jobs(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias=
 def get_job(job: str, vault: VaultHere, api: TheApi) -> Shape:
     """One job."""
     found = _find(api, vault, job)
-    return job_shape(api.ids, vault, found, api.now, api.service.profile, with_report=True)
+    return job_shape(api.ids, vault, found, api.now, api.audience, with_report=True)
 
 
 @router.post(paths.JOB + "/cancel")
@@ -51,13 +51,13 @@ def cancel_job(job: str, vault: VaultHere, api: TheApi) -> Response:
 @router.get(paths.VAULT + "/backupOperations/{operation}")
 def get_operation(operation: str, vault: VaultHere, api: TheApi) -> Response:
     """State of an operation."""
-    return _operation(_find(api, vault, operation))
+    return _operation(api, _find(api, vault, operation))
 
 
 @router.get(paths.VAULT + "/operationsStatus/{operation}")
 def get_vault_operation(operation: str, vault: VaultHere, api: TheApi) -> Response:
     """State of an operation on a whole vault."""
-    return _operation(_find(api, vault, operation))
+    return _operation(api, _find(api, vault, operation))
 
 
 @router.get(paths.VAULT + "/operationResults/{operation}")
@@ -73,7 +73,7 @@ def get_vault_result(operation: str, vault: VaultHere, api: TheApi) -> Response:
 @router.get(paths.ITEM + "/operationsStatus/{operation}")
 def get_item_operation(operation: str, vault: VaultHere, api: TheApi) -> Response:
     """State of an operation on an item; the item itself may be gone by now."""
-    return _operation(_find(api, vault, operation))
+    return _operation(api, _find(api, vault, operation))
 
 
 @router.get(paths.ITEM + "/operationResults/{operation}")
@@ -91,9 +91,9 @@ def get_item_result(operation: str, item: str, vault: VaultHere, api: TheApi) ->
     return JSONResponse(shape_of(api, vault, found))
 
 
-def _operation(job: Job) -> Response:
+def _operation(api: Api, job: Job) -> Response:
     headers = {} if is_done(job) else {"Retry-After": "1"}
-    return JSONResponse(operation_shape(job), headers=headers)
+    return JSONResponse(operation_shape(job, api.audience), headers=headers)
 
 
 def _find(api: Api, vault: Vault, name: str) -> Job:

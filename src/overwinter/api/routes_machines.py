@@ -51,7 +51,7 @@ def get_machine(
     if expand.casefold() == "instanceview":
         properties = shape["properties"]
         assert isinstance(properties, dict)
-        properties["instanceView"] = instance_view(vm, api.service.guest_view(vm), api.now)
+        properties["instanceView"] = instance_view(vm, api.service.agent_status(vm), api.now)
     return shape
 
 
@@ -59,7 +59,7 @@ def get_machine(
 def get_instance_view(machine: str, group: GroupHere, api: TheApi) -> Shape:
     """How a VM is at this moment."""
     vm = _machine_of(api, group, machine)
-    return instance_view(vm, api.service.guest_view(vm), api.now)
+    return instance_view(vm, api.service.agent_status(vm), api.now)
 
 
 def _machine_of(api: Api, group: str, name: str) -> VirtualMachine:
@@ -79,7 +79,7 @@ def _subscription(api: Api) -> Shape:
         "state": "Enabled",
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
-        "overwinter": {"supportProfile": profile_shape(api.service.profile)},
+        "overwinter": {"supportProfile": profile_shape(api.service.profile, api.audience.language)},
         "subscriptionPolicies": {
             "locationPlacementId": "Internal",
             "quotaId": "Internal",

@@ -11,7 +11,7 @@ import uvicorn
 
 from overwinter.api.app import create_app
 from overwinter.api.certificates import TlsFiles, ensure_certificates
-from overwinter.api.port import Service
+from overwinter.api.port import Doctor, Service
 from overwinter.api.state import ServiceInfo, StateDirectory
 from overwinter.model.errors import RequestError
 
@@ -20,7 +20,7 @@ _GRACE = 5
 
 
 def make_server(
-    service: Service, directory: Path, *, host: str, port: int, now: datetime
+    service: Service, doctor: Doctor, directory: Path, *, host: str, port: int, now: datetime
 ) -> tuple[uvicorn.Server, socket.socket]:
     """A server on a bound socket, ready to run: ``server.run(sockets=[socket])``.
 
@@ -43,7 +43,7 @@ def make_server(
         )
     )
     config = uvicorn.Config(
-        create_app(service, token),
+        create_app(service, doctor, token),
         ssl_context_factory=lambda _config, _default: _tls_context(state.tls),
         log_config=None,
         access_log=False,
@@ -55,10 +55,17 @@ def make_server(
 
 
 def serve(
-    service: Service, directory: Path, *, host: str, port: int, now: datetime, ready: Callable[[str], None]
+    service: Service,
+    doctor: Doctor,
+    directory: Path,
+    *,
+    host: str,
+    port: int,
+    now: datetime,
+    ready: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address once it is bound."""
-    server, listening = make_server(service, directory, host=host, port=port, now=now)
+    server, listening = make_server(service, doctor, directory, host=host, port=port, now=now)
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it once more at its end; the caller shall go on from here.
         signal.signal(stop, lambda _number, _frame: None)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from overwinter.api.ids import Ids, container_name
-from overwinter.api.shapes_errors import health_detail
+from overwinter.api.shapes_errors import Audience, health, health_detail
 from overwinter.api.times import NEVER_BACKED_UP, duration, stamp, stamp_or_none
+from overwinter.codebook.book import Health
+from overwinter.codebook.texts import Names
 from overwinter.model.job import JobError
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 from overwinter.model.policy import Policy
@@ -26,8 +28,11 @@ def item_shape(
     policy: Policy | None,
     problems: Sequence[JobError],
     now: datetime,
+    audience: Audience,
 ) -> dict[str, object]:
     """A protected item; ``problems`` are what is wrong with it, ``policy`` is null when it is gone."""
+    names = Names(vm=item.vm_name, vault=vault.name)
+    state = health(problems)
     until = item.deleted_until
     container = container_name(item.resource_group, item.vm_name)
     machine = ids.machine(item.vm_name, item.resource_group)
@@ -47,9 +52,9 @@ def item_shape(
             "policyName": policy.name if policy else "",
             "policyType": policy.type.value if policy else None,
             "protectionState": item.state.value,
-            "protectionStatus": "Unhealthy" if problems else "Healthy",
-            "healthStatus": "ActionRequired" if problems else "Passed",
-            "healthDetails": [health_detail(problem) for problem in problems],
+            "protectionStatus": "Healthy" if state is Health.PASSED else "Unhealthy",
+            "healthStatus": state.value,
+            "healthDetails": [health_detail(problem, audience, names) for problem in problems],
             "kpisHealths": {},
             "lastBackupStatus": item.last_backup_status,
             "lastBackupTime": stamp(item.last_backup) if item.last_backup else NEVER_BACKED_UP,

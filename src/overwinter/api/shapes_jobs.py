@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from overwinter.api.ids import Ids, container_name
-from overwinter.api.shapes_errors import error_detail
+from overwinter.api.shapes_errors import Audience, error_detail
 from overwinter.api.times import duration, stamp, stamp_or_none
+from overwinter.codebook.texts import Names
 from overwinter.model.job import Job, JobStatus, Task
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
-from overwinter.model.profile import SupportProfile
 from overwinter.model.protection import Vault
 
 _CANCELLABLE = 1
@@ -21,7 +21,7 @@ def job_shape(
     vault: Vault,
     job: Job,
     now: datetime,
-    profile: SupportProfile,
+    audience: Audience,
     *,
     with_report: bool = False,
 ) -> dict[str, object]:
@@ -29,6 +29,7 @@ def job_shape(
 
     Reports can be long, so lists of jobs leave them out.
     """
+    names = Names(vm=job.vm_name or Names.vm, vault=vault.name, job=str(job.id))
     remaining = None if job.status.is_final else job.remaining(now)
     properties: dict[str, object] = {
         "jobType": "AzureIaaSVMJob",
@@ -43,7 +44,7 @@ def job_shape(
         "virtualMachineVersion": "Compute",
         "isUserTriggered": not job.is_scheduled,
         "containerName": container_name(DEFAULT_RESOURCE_GROUP, job.vm_name),
-        "errorDetails": [error_detail(problem, profile) for problem in job.errors],
+        "errorDetails": [error_detail(problem, audience, names) for problem in job.errors],
         "extendedInfo": {
             "tasksList": [_task(task, now) for task in job.tasks],
             "propertyBag": {"VM Name": job.vm_name}

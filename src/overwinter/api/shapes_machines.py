@@ -4,7 +4,7 @@ from datetime import datetime
 
 from overwinter.api.ids import Ids
 from overwinter.api.times import stamp
-from overwinter.model.guest import GuestView
+from overwinter.model.agent import AgentState, AgentStatus
 from overwinter.model.names import LOCATION
 from overwinter.model.vm import Disk, Firmware, PowerState, VirtualMachine
 
@@ -64,22 +64,15 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
     }
 
 
-def instance_view(vm: VirtualMachine, guest: GuestView, now: datetime) -> dict[str, object]:
+def instance_view(vm: VirtualMachine, agent: AgentStatus, now: datetime) -> dict[str, object]:
     """How a VM is at this moment, its guest agent included."""
-    working = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready"}
-    silent = {"code": "ProvisioningState/Unavailable", "level": "Warning", "displayStatus": "Not Ready"}
-    agent = working if guest.agent_ready else silent
     good = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"}
     return {
-        "computerName": guest.hostname,
-        "osName": guest.os_name,
-        "osVersion": guest.os_version,
+        "computerName": agent.hostname,
+        "osName": agent.system.name if agent.system else None,
+        "osVersion": agent.system.version if agent.system else None,
         "hyperVGeneration": "V2" if vm.firmware is Firmware.UEFI else "V1",
-        "vmAgent": {
-            "vmAgentVersion": guest.agent_version or "Unknown",
-            "statuses": [{**agent, "message": guest.message, "time": stamp(now)}],
-            "extensionHandlers": [],
-        },
+        "vmAgent": _agent(agent, now),
         "disks": [
             {"name": disk_name(vm.name, disk.lun), "statuses": [{**good, "time": stamp(now)}]}
             for disk in vm.disks
@@ -89,6 +82,23 @@ def instance_view(vm: VirtualMachine, guest: GuestView, now: datetime) -> dict[s
             {**good, "time": stamp(now)},
             {"code": f"PowerState/{vm.state.value}", "level": "Info", "displayStatus": _STATE_TEXT[vm.state]},
         ],
+    }
+
+
+def _agent(agent: AgentStatus, now: datetime) -> dict[str, object]:
+    """The agent in ARM's two words; which of the seven states it is in lies under ``overwinter``."""
+    status = {"code": "ProvisioningState/Unavailable", "level": "Warning", "displayStatus": "Not Ready"}
+    if agent.state.can_freeze:
+        level = "Info" if agent.state is AgentState.READY else "Warning"
+        status = {"code": "ProvisioningState/succeeded", "level": level, "displayStatus": "Ready"}
+    return {
+        "vmAgentVersion": agent.version or "Unknown",
+        "statuses": [{**status, "message": agent.reason, "time": stamp(now)}],
+        "extensionHandlers": [],
+        "overwinter": {
+            "state": agent.state.value,
+            "lastSeen": None if agent.last is None else stamp(agent.last.time),
+        },
     }
 
 

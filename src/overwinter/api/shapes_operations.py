@@ -4,6 +4,7 @@ An operation *is* the job it started and has the job's id, so that its state nee
 survives a restart of the service.
 """
 
+from overwinter.api.shapes_errors import Audience
 from overwinter.api.times import NOT_YET, stamp
 from overwinter.model.job import Job, JobOperation, JobStatus
 
@@ -16,7 +17,7 @@ def is_done(job: Job) -> bool:
     return job.operation in _DONE_WHEN_STARTED or job.status.is_final
 
 
-def operation_shape(job: Job) -> dict[str, object]:
+def operation_shape(job: Job, audience: Audience) -> dict[str, object]:
     """State of the operation that started the job."""
     shape: dict[str, object] = {
         "id": str(job.id),
@@ -27,7 +28,8 @@ def operation_shape(job: Job) -> dict[str, object]:
         "properties": {"objectType": "OperationStatusJobExtendedInfo", "jobId": str(job.id)},
     }
     if shape["status"] == "Failed" and job.errors:
-        shape["error"] = {"code": job.errors[0].code, "message": job.errors[0].message}
+        problem = job.errors[0]
+        shape["error"] = {"code": problem.code, "message": audience.told(problem.code, problem.message)}
     return shape
 
 

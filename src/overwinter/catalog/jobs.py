@@ -84,6 +84,21 @@ def active(tx: Transaction) -> list[Job]:
     return _select(tx, jobs.c.status.in_(ACTIVE))
 
 
+def ended(
+    tx: Transaction, operation: JobOperation, most: int, *, vault_id: UUID, item_id: UUID | None = None
+) -> list[Job]:
+    """The jobs of that kind in a vault, or of one item in it, that ended last, newest first."""
+    which = [jobs.c.vault_id == vault_id] + ([] if item_id is None else [jobs.c.item_id == item_id])
+    newest = (
+        sa.select(jobs.c.id)
+        .where(*which, jobs.c.operation == operation, jobs.c.ended.is_not(None))
+        .order_by(jobs.c.ended.desc())
+        .limit(most)
+    )
+    found = list(tx.execute(newest).scalars())
+    return sorted(_select(tx, jobs.c.id.in_(found)), key=lambda job: job.ended or job.started, reverse=True)
+
+
 def last_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> Job | None:
     """The job of that kind in a vault that started last, or None."""
     newest = sa.select(sa.func.max(jobs.c.started)).where(

@@ -181,6 +181,16 @@ recovery_points = sa.Table(
     sa.Column("freeze", sa.JSON(none_as_null=True)),
 )
 
+#: Per VM: when its guest agent last answered, and what it said of itself.
+guest_agents = sa.Table(
+    "guest_agents",
+    metadata,
+    sa.Column("vm_uuid", sa.Uuid, primary_key=True),
+    sa.Column("time", UtcDateTime, nullable=False),
+    sa.Column("version", sa.String(200), nullable=False),
+    sa.Column("system", sa.JSON, nullable=False),
+)
+
 #: Per protected item: the last moment of its policy's schedule that is dealt with.
 schedules = sa.Table(
     "schedules",

@@ -12,6 +12,7 @@ from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.protection import Protection
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
+from overwinter.cli.views_doctor import ExaminationView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 
@@ -47,6 +48,11 @@ class Client:
         expand = {"$expand": "instanceView"} if ask_guest else {}
         arm = self._connection.get(self._machine_path(name), **expand)
         return read_view(MachineView.read, arm, vaults.get(arm["name"]))
+
+    def examination(self, name: str) -> ExaminationView:
+        """What the doctor finds of a VM, which takes some seconds; also of one that libvirt has no more."""
+        answer = self._connection.post(f"{self._machine_path(name)}/overwinter/doctor", {})
+        return read_view(ExaminationView.read, answer.json())
 
     def _vaults_of_machines(self) -> dict[str, str]:
         """The vault of each VM: where it is protected, or else one that has points of it."""

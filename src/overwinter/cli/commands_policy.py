@@ -176,6 +176,13 @@ def _write_policy(
             metavar="HH:MM-HH:MM", help=f"Scheduled backups start in this part of the day; '{NONE}' lifts it."
         ),
     ] = None,
+    automatic_repair: Annotated[
+        bool | None,
+        typer.Option(
+            "--automatic-repair/--no-automatic-repair",
+            help="After a scheduled backup failed, mend what a machine may mend, and try once more.",
+        ),
+    ] = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
@@ -203,6 +210,7 @@ def _write_policy(
         retries=retries,
         bandwidth_limit=bandwidth_limit,
         backup_window=backup_window,
+        automatic_repair=automatic_repair,
     )
     with session(directory, output) as client:
         policy = _write(client, name, vault, asked, is_new=context.info_name == "create")
@@ -273,6 +281,7 @@ def _show(output: Output, policy: PolicyView) -> None:
             retries=policy.retries,
             bandwidth_limit=None if limit is None else f"{size(limit)}/s",
             backup_window=policy.backup_window,
+            automatic_repair=policy.automatic_repair,
             protected_VMs=policy.protected_items,
         ),
     )

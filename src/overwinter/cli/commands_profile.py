@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from overwinter.api.shapes_profile import profile_shape
+from overwinter.cli.language import spoken
 from overwinter.cli.output import Output, facts, table
 from overwinter.cli.session import AsJson, Directory, session
 from overwinter.model.errors import NotFound
@@ -22,7 +23,7 @@ app = typer.Typer(
 def list_profiles(as_json: AsJson = False) -> None:
     """List the support profiles there are."""
     output = Output(as_json=as_json)
-    shapes = [profile_shape(profile) for profile in PROFILES]
+    shapes = [profile_shape(profile, spoken()) for profile in PROFILES]
     rows = [(str(shape["name"]), _largest(shape), _days(shape), _at_limit(shape)) for shape in shapes]
     output.show(shapes, table("NAME", "LARGEST DISK", "DAYS ON HOST", "BACKUP AT THE LIMIT", rows=rows))
 
@@ -63,7 +64,7 @@ def show_profile(
 
 def _named(name: str) -> Mapping[str, Any]:
     try:
-        return profile_shape(find_profile(name))
+        return profile_shape(find_profile(name), spoken())
     except NotFound as error:
         raise typer.BadParameter(error.message, param_hint="'NAME'") from None
 

@@ -15,6 +15,7 @@ import typer
 from overwinter.cli.failure import Failure
 from overwinter.cli.output import Output
 from overwinter.cli.session import AsJson, Directory
+from overwinter.model.agent import AgentVersions, is_version
 from overwinter.model.errors import OverwinterError
 from overwinter.model.profile import OVERWINTER, find_profile
 from overwinter.model.settings import DEFAULT_DIRECTORY, DEFAULT_HYPERVISOR, DEFAULT_IMAGES, Settings
@@ -38,6 +39,12 @@ def serve(
         str,
         typer.Option(metavar="NAME", help="Support profile: see overwinter profile list."),
     ] = OVERWINTER.name,
+    agent_minimum: Annotated[
+        str, typer.Option(metavar="VERSION", help="Guest agents older than this are not used.")
+    ] = AgentVersions.minimum,
+    agent_newest: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Guest agents older than this are out of date.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the service and keep it running until Ctrl-C."""
@@ -55,6 +62,7 @@ def serve(
         hypervisor=hypervisor,
         database=database,
         profile=chosen,
+        agent_versions=_agent_versions(agent_minimum, agent_newest),
     )
 
     def ready(endpoint: str) -> None:
@@ -75,13 +83,23 @@ def serve(
 def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
     # Only this command needs the service's libraries; the others start faster without them.
     from overwinter.api.server import serve as serve_api
+    from overwinter.doctor.doctor import Doctor
     from overwinter.jobs.start import end_process, open_service
 
     # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
     os.umask(0o077)
     with open_service(settings) as service, service.on_its_own():
-        serve_api(service, settings.directory, host=host, port=port, now=datetime.now(UTC), ready=ready)
+        doctor = Doctor(service.runtime)
+        now = datetime.now(UTC)
+        serve_api(service, doctor, settings.directory, host=host, port=port, now=now, ready=ready)
         end_process()
+
+
+def _agent_versions(minimum: str, newest: str | None) -> AgentVersions:
+    for option, version in (("--agent-minimum", minimum), ("--agent-newest", newest)):
+        if version is not None and not is_version(version):
+            raise typer.BadParameter(f"{version!r} is no version, as in 7.2.", param_hint=f"'{option}'")
+    return AgentVersions(minimum, newest)
 
 
 def _address(listen: str) -> tuple[str, int]:

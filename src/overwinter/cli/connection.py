@@ -10,6 +10,7 @@ import httpx
 
 from overwinter.api.state import StateDirectory
 from overwinter.cli.failure import Failure
+from overwinter.cli.language import spoken
 from overwinter.model.errors import RequestError, ServiceUnreachable
 
 API_VERSION = "2026-10-01"
@@ -107,7 +108,11 @@ def connect(state: StateDirectory) -> Iterator[Connection]:
         raise ServiceUnreachable(
             f"The service's certificate {info.ca_file} cannot be read: {error}."
         ) from None
-    headers = {"Authorization": f"Bearer {token}", "User-Agent": "overwinter"}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "User-Agent": "overwinter",
+        "Accept-Language": spoken(),
+    }
     # Proxies of the environment are not meant for a service on this host.
     with httpx.Client(base_url=info.endpoint, verify=trust, headers=headers, trust_env=False) as http:
         yield Connection(http, f"/subscriptions/{info.subscription_id}")

@@ -2,7 +2,10 @@
 
 from typing import Self
 
+from overwinter.cli.language import spoken
 from overwinter.codebook import book
+from overwinter.codebook.explanation import recommendations
+from overwinter.codebook.texts import texts_in
 from overwinter.model.errors import OverwinterError
 
 
@@ -19,4 +22,5 @@ class Failure(Exception):
     def of(cls, error: OverwinterError) -> Self:
         """The failure that an error of the model means; the code book knows what to do."""
         entry = book.find(error.code)
-        return cls(error.code, error.message, entry.recommendations if entry else ())
+        advice = recommendations(entry, texts_in(spoken())) if entry else ()
+        return cls(error.code, error.message, advice)

@@ -4,6 +4,8 @@ import typer
 
 from overwinter.cli import (
     commands_collection,
+    commands_doctor,
+    commands_explain,
     commands_item,
     commands_job,
     commands_lock,
@@ -35,6 +37,10 @@ app.add_typer(commands_lock.app, name="lock")
 app.add_typer(commands_profile.app, name="profile")
 app.add_typer(commands_point.app, name="point")
 app.add_typer(commands_job.app, name="job")
+app.command(epilog="Example: overwinter doctor web01")(commands_doctor.doctor)
+app.command("explain", epilog="Example: overwinter explain UserErrorRpCollectionLimitReached")(
+    commands_explain.explain_code
+)
 
 
 def main() -> None:

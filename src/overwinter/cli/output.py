@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from overwinter.cli.failure import Failure
 from overwinter.cli.views import to_json
@@ -29,7 +30,7 @@ class Output:
             self.out.width = _UNBOUNDED
         self.err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
-    def show(self, value: object, *parts: Table | str) -> None:
+    def show(self, value: object, *parts: RenderableType) -> None:
         """The result of a command: ``value`` as JSON, or the parts for people."""
         if self.as_json:
             self.out.print(json.dumps(to_json(value), indent=1), markup=False)
@@ -37,7 +38,7 @@ class Output:
         for part in parts:
             if isinstance(part, str):
                 self.out.print(harmless(part), markup=False)
-            elif part.row_count:
+            elif not isinstance(part, Table) or part.row_count:
                 self.out.print(part, soft_wrap=False)
 
     def hint(self, text: str) -> None:
@@ -100,11 +101,21 @@ def table(*headings: str, rows: Iterable[Iterable[Cell]], whole: str = "") -> Ta
 
 def facts(**values: Cell) -> Table:
     """Names and values of one thing, one line each."""
+    return facts_of((_heading(name), Text(text(value))) for name, value in values.items())
+
+
+def _heading(name: str) -> str:
+    words = name.replace("_", " ")
+    return "VM" if words == "vm" else words[:1].upper() + words[1:]
+
+
+def facts_of(rows: Iterable[tuple[str, Text]]) -> Table:
+    """The same from ready headings and texts."""
     made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     made.add_column(style="bold")
     made.add_column(overflow="fold")
-    for name, value in values.items():
-        made.add_row(name.replace("_", " ").capitalize(), escape(text(value)))
+    for name, value in rows:
+        made.add_row(name, value)
     return made
 
 

@@ -56,6 +56,7 @@ class Asked:
     retries: int | None = None
     bandwidth_limit: str | None = None
     backup_window: str | None = None
+    automatic_repair: bool | None = None
 
 
 def changed(before: PolicyContent, asked: Asked) -> PolicyContent:
@@ -154,7 +155,7 @@ class _Wanted:
 
 
 def _extension(before: Extension, asked: Asked) -> Extension:
-    limit, window = before.bandwidth_limit, before.backup_window
+    limit, window, repair = before.bandwidth_limit, before.backup_window, asked.automatic_repair
     if asked.bandwidth_limit is not None:
         limit = None if asked.bandwidth_limit == NONE else words.read_rate(asked.bandwidth_limit)
     if asked.backup_window is not None:
@@ -167,4 +168,5 @@ def _extension(before: Extension, asked: Asked) -> Extension:
         retries=before.retries if asked.retries is None else asked.retries,
         bandwidth_limit=limit,
         backup_window=window,
+        automatic_repair=before.automatic_repair if repair is None else repair,
     )

@@ -42,6 +42,7 @@ class PolicyView:
     retries: int
     bandwidth_limit: int | None
     backup_window: str | None
+    automatic_repair: bool
     protected_items: int
     content: PolicyContent = field(metadata=NOT_SHOWN)
 
@@ -69,6 +70,7 @@ class PolicyView:
             retries=extension.retries,
             bandwidth_limit=extension.bandwidth_limit,
             backup_window=None if window is None else f"{window.start:%H:%M}-{window.end:%H:%M}",
+            automatic_repair=extension.automatic_repair,
             protected_items=arm["properties"]["protectedItemsCount"],
             content=content,
         )

@@ -54,13 +54,19 @@ class DiskView:
 
 @dataclass(frozen=True)
 class AgentView:
-    """What the guest agent says; only asked for one VM at a time."""
+    """The guest agent of a VM; only asked for one VM at a time.
 
+    ``state`` is one of the seven of the reference articles, ``message`` the reason. ``last_seen`` is when it
+    last answered, and version and system are what it said then.
+    """
+
+    state: str
     ready: bool
     version: str
     os: str | None
     hostname: str | None
     message: str
+    last_seen: datetime | None
 
 
 @dataclass(frozen=True)
@@ -113,12 +119,15 @@ def _disk(arm: Arm) -> DiskView:
 def _agent(arm: Arm) -> AgentView:
     status = arm["vmAgent"]["statuses"][0]
     system = " ".join(part for part in (arm["osName"], arm["osVersion"]) if part)
+    own = arm["vmAgent"]["overwinter"]
     return AgentView(
+        state=own["state"],
         ready=status["displayStatus"] == "Ready",
         version=arm["vmAgent"]["vmAgentVersion"],
         os=system or None,
         hostname=arm["computerName"],
         message=status["message"],
+        last_seen=moment(own["lastSeen"]),
     )
 
 
@@ -287,7 +296,7 @@ class TaskView:
 class ProblemView:
     """An error or warning of a job, with what to do about it.
 
-    ``causes``, in order, are what the edition of the service's support profile looked for; ours has none.
+    ``causes`` are in the order to look, which the service's support profile decides.
     """
 
     code: str

@@ -1,1 +1,1 @@
-"""What each error code means: number, title, message, retryable, remedies. Data, not code."""
+"""What each error code means: number, causes, remedies, and the texts in every language. Data, not code."""

@@ -60,6 +60,12 @@ def lock_memory() -> None:
         raise OSError(number, "mlockall: " + os.strerror(number))
 
 
+def take_precedence(taken: bool) -> None:
+    """Run before all ordinary processes, or no longer: a busy guest must not keep a thaw waiting."""
+    with suppress(OSError):  # a container may forbid it; the hard stop holds all the same
+        os.setpriority(os.PRIO_PROCESS, 0, -20 if taken else 0)
+
+
 def flush(descriptor: int) -> None:
     """Write out one file system, so that freezing it has little left to do. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -131,6 +137,7 @@ class FrozenSet:
         os.close(child_end)
         os.close(keeper_end)
         lock_memory()
+        take_precedence(True)
         gc.disable()
 
     def freeze(self, stop: Callable[[], bool]) -> bool:
@@ -183,6 +190,7 @@ class FrozenSet:
         """
         if self._shared[0] != _ABORT:
             self.thaw()
+        take_precedence(False)
         self._tell(_QUIT)
         deadline = time.monotonic() + _END_S
         while not self._has_ended() and time.monotonic() < deadline:
@@ -225,9 +233,11 @@ class FrozenSet:
         for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(ignored, signal.SIG_IGN)  # the keeper hears them too, and thaws
         lock_memory()
+        take_precedence(True)
         gc.disable()
         heard = os.read(orders, 64)
         if not heard.startswith(_GO):
+            take_precedence(False)
             if not heard:
                 self._on_orphaned()
             return
@@ -245,6 +255,7 @@ class FrozenSet:
         word = os.read(orders, 1) if readable else b""
         if word != _QUIT:
             self._thaw_all()
+        take_precedence(False)
         if readable and not word:
             self._on_orphaned()
 

@@ -146,7 +146,7 @@ class Session:
         whole = held.freeze(lambda: bool(self._reason_to_thaw(held)))
         reason = self._reason_to_thaw(held)
         if whole:
-            journal.say("frozen", at=self._frozen_at)
+            journal.say("frozen", at=self._frozen_at, ms=round((time.monotonic() - begun) * 1000))
             while not reason:
                 select.select([], [], [], _TICK_S)
                 reason = self._reason_to_thaw(held) or ("lost process" if held.alone() else "")

@@ -1,44 +1,31 @@
 """The QEMU guest agent of one VM: typed calls, each bounded in time and size.
 
-Whatever the guest answers is checked before it is used; an answer of an unexpected form counts as no answer.
-The commands are those of QEMU's guest agent protocol (``qga/qapi-schema.json``).
+Whatever the guest answers is checked before it is used (`replies`); an answer of an unexpected form counts as
+no answer. The commands are those of QEMU's guest agent protocol (``qga/qapi-schema.json``).
 """
 
 import base64
-import binascii
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from overwinter.guest import replies
 from overwinter.hypervisor.agent import agent_command
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.model.errors import FreezeFailed, GuestAgentUnavailable, GuestCommandFailed
+from overwinter.model.agent import AgentInfo, GuestSystem
+from overwinter.model.errors import FreezeFailed, GuestCommandFailed
 
 #: Seconds for a command that the agent answers at once.
 QUICK_S = 5
+
+#: Seconds for a whole file, however slowly its pieces come.
+FILE_S = 60.0
 
 #: Bytes per read and write of a guest file; base64 makes it a third longer on the wire.
 FILE_PIECE = 48 * 1024
 
 _POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class AgentInfo:
-    """Version of the agent, and the commands it allows."""
-
-    version: str
-    commands: frozenset[str]
-
-
-@dataclass(frozen=True)
-class OsInfo:
-    """What the guest says about its operating system; empty where it says nothing."""
-
-    id: str
-    name: str
-    version: str
-    kernel: str
 
 
 @dataclass(frozen=True)
@@ -66,26 +53,20 @@ class GuestAgent:
         self._call("guest-ping", timeout_s=timeout_s)
 
     def info(self) -> AgentInfo:
-        """Version and enabled commands."""
-        answer = _members(self._call("guest-info"), "guest-info")
-        commands = answer.get("supported_commands")
-        if not isinstance(commands, list):
-            raise _unusable("guest-info")
-        enabled = [entry for entry in commands if isinstance(entry, dict) and entry.get("enabled") is True]
-        return AgentInfo(
-            version=_text(answer.get("version")),
-            commands=frozenset(_text(entry.get("name")) for entry in enabled),
-        )
+        """Version and commands."""
+        return replies.agent_info(self._call("guest-info"))
 
-    def os_info(self) -> OsInfo:
+    def os_info(self) -> GuestSystem:
         """Operating system of the guest."""
-        answer = _members(self._call("guest-get-osinfo"), "guest-get-osinfo")
-        return OsInfo(
-            id=_text(answer.get("id")),
-            name=_text(answer.get("pretty-name") or answer.get("name")),
-            version=_text(answer.get("version-id")),
-            kernel=_text(answer.get("kernel-release")),
-        )
+        return replies.system(self._call("guest-get-osinfo"))
+
+    def hostname(self) -> str:
+        """The name the guest gives itself."""
+        return replies.hostname(self._call("guest-get-host-name"))
+
+    def clock(self) -> datetime:
+        """What time it is in the guest."""
+        return replies.clock(self._call("guest-get-time"))
 
     def freeze(self, timeout_s: int) -> int:
         """Freeze all file systems and return how many there were.
@@ -95,7 +76,9 @@ class GuestAgent:
         Raises FreezeFailed when the agent refuses or has nothing to freeze; GuestAgentUnavailable.
         """
         try:
-            count = _count(self._call("guest-fsfreeze-freeze", timeout_s=timeout_s), "guest-fsfreeze-freeze")
+            count = replies.count(
+                self._call("guest-fsfreeze-freeze", timeout_s=timeout_s), "guest-fsfreeze-freeze"
+            )
         except GuestCommandFailed as error:
             raise FreezeFailed(error.message) from error
         if count == 0:
@@ -104,28 +87,31 @@ class GuestAgent:
 
     def frozen(self, timeout_s: int = QUICK_S) -> bool:
         """Whether the agent holds file systems frozen."""
-        status = self._call("guest-fsfreeze-status", timeout_s=timeout_s)
-        if status not in ("frozen", "thawed"):
-            raise _unusable("guest-fsfreeze-status")
-        return status == "frozen"
+        return replies.is_frozen(self._call("guest-fsfreeze-status", timeout_s=timeout_s))
 
     def thaw(self, timeout_s: int = QUICK_S) -> int:
         """Thaw and return how many file systems were thawed; 0 when none was frozen any more."""
-        return _count(self._call("guest-fsfreeze-thaw", timeout_s=timeout_s), "guest-fsfreeze-thaw")
+        return replies.count(self._call("guest-fsfreeze-thaw", timeout_s=timeout_s), "guest-fsfreeze-thaw")
 
-    def read_file(self, path: str, max_bytes: int) -> bytes:
-        """Contents of a file in the guest. Raises GuestCommandFailed when it is longer than ``max_bytes``."""
+    def read_file(self, path: str, max_bytes: int, timeout_s: float = FILE_S) -> bytes:
+        """Contents of a file in the guest.
+
+        Raises GuestCommandFailed when it is longer than ``max_bytes`` or takes longer than ``timeout_s``.
+        """
         content = bytearray()
+        deadline = time.monotonic() + timeout_s
         handle = self._open(path, "r")
         try:
             while True:
                 answer = self._call("guest-file-read", {"handle": handle, "count": FILE_PIECE})
-                piece = _members(answer, "guest-file-read")
-                content += _bytes(piece.get("buf-b64"), "guest-file-read")
+                piece, at_end = replies.file_piece(answer, FILE_PIECE)
+                content += piece
                 if len(content) > max_bytes:
                     raise GuestCommandFailed(f"{path} in the guest is longer than {max_bytes} bytes")
-                if piece.get("eof") is True or not piece.get("count"):
+                if at_end:
                     return bytes(content)
+                if time.monotonic() > deadline:
+                    raise GuestCommandFailed(f"{path} in the guest was not read within {timeout_s:.0f} s")
         finally:
             self._call("guest-file-close", {"handle": handle})
 
@@ -137,7 +123,7 @@ class GuestAgent:
                 piece = content[offset : offset + FILE_PIECE]
                 encoded = base64.b64encode(piece).decode()
                 answer = self._call("guest-file-write", {"handle": handle, "buf-b64": encoded})
-                if _members(answer, "guest-file-write").get("count") != len(piece):
+                if replies.members(answer, "guest-file-write").get("count") != len(piece):
                     raise GuestCommandFailed(f"{path} in the guest was not written in full")
             self._call("guest-file-flush", {"handle": handle})
         finally:
@@ -150,7 +136,7 @@ class GuestAgent:
     def read_open(self, handle: int) -> bytes:
         """What is there to be read from an open file, at most ``FILE_PIECE`` bytes; empty at its end."""
         answer = self._call("guest-file-read", {"handle": handle, "count": FILE_PIECE})
-        return _bytes(_members(answer, "guest-file-read").get("buf-b64"), "guest-file-read")
+        return replies.file_piece(answer, FILE_PIECE)[0]
 
     def close_file(self, handle: int) -> None:
         """Close a file that was opened."""
@@ -162,18 +148,18 @@ class GuestAgent:
         It is not stopped when ``timeout_s`` is over: the agent has no way to; GuestCommandFailed is raised.
         """
         answer = self._call("guest-exec", {"path": command[0], "arg": command[1:], "capture-output": True})
-        pid = _count(_members(answer, "guest-exec").get("pid"), "guest-exec")
+        pid = replies.count(replies.members(answer, "guest-exec").get("pid"), "guest-exec")
         deadline = time.monotonic() + timeout_s
         while True:
-            status = _members(self._call("guest-exec-status", {"pid": pid}), "guest-exec-status")
-            if status.get("exited") is True:
-                return _completed(status)
+            ended = replies.exit_status(self._call("guest-exec-status", {"pid": pid}))
+            if ended is not None:
+                return Completed(*ended)
             if time.monotonic() > deadline:
                 raise GuestCommandFailed(f"{command[0]} in the guest did not end within {timeout_s:.0f} s")
             time.sleep(_POLL_SECONDS)
 
     def _open(self, path: str, mode: str) -> int:
-        return _count(self._call("guest-file-open", {"path": path, "mode": mode}), "guest-file-open")
+        return replies.count(self._call("guest-file-open", {"path": path, "mode": mode}), "guest-file-open")
 
     def _call(
         self, name: str, arguments: dict[str, object] | None = None, *, timeout_s: int = QUICK_S
@@ -182,42 +168,3 @@ class GuestAgent:
         if arguments is not None:
             command["arguments"] = arguments
         return agent_command(self._hypervisor, self._vm_uuid, command, timeout_s)
-
-
-def _completed(status: dict[str, object]) -> Completed:
-    exit_code = status.get("exitcode")
-    return Completed(
-        exit_code=_count(exit_code, "guest-exec-status") if exit_code is not None else None,
-        output=_bytes(status.get("out-data", ""), "guest-exec-status"),
-        errors=_bytes(status.get("err-data", ""), "guest-exec-status"),
-    )
-
-
-def _unusable(command: str) -> GuestAgentUnavailable:
-    return GuestAgentUnavailable(f"the guest agent's answer to {command} makes no sense")
-
-
-def _members(answer: object, command: str) -> dict[str, object]:
-    if not isinstance(answer, dict):
-        raise _unusable(command)
-    return answer
-
-
-def _count(answer: object, command: str) -> int:
-    if not isinstance(answer, int) or isinstance(answer, bool) or answer < 0:
-        raise _unusable(command)
-    return answer
-
-
-def _bytes(answer: object, command: str) -> bytes:
-    if not isinstance(answer, str):
-        raise _unusable(command)
-    try:
-        return base64.b64decode(answer, validate=True)
-    except binascii.Error as error:
-        raise _unusable(command) from error
-
-
-def _text(answer: object) -> str:
-    """A short printable string, whatever the guest sent."""
-    return "".join(c for c in answer[:200] if c.isprintable()) if isinstance(answer, str) else ""

@@ -87,7 +87,7 @@ class GuestExtension:
     def python(self) -> str:
         """The guest's Python. Raises ExtensionUnavailable when this guest or its agent rules us out."""
         if self._found is None:
-            missing = _NEEDED - self._agent.info().commands
+            missing = _NEEDED - self._agent.info().enabled
             if missing:
                 raise ExtensionUnavailable(f"The guest agent does not allow {', '.join(sorted(missing))}.")
             self._found = next((path for path in _PYTHONS if self._exists(path)), None)

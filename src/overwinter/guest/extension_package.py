@@ -17,7 +17,7 @@ from importlib.resources.abc import Traversable
 
 HANDLER = "Overwinter.VMSnapshotLinux"
 
-#: Exit status of the package under a Python that is too old.
+#: Exit status of the package under a Python that is too old, or only a part of one.
 TOO_OLD = 126
 
 _MAIN = f"""\
@@ -27,7 +27,13 @@ if sys.version_info < (3, 6):
     sys.stderr.write("Python 3.6 or newer is needed, this is " + sys.version.split()[0] + chr(10))
     sys.exit({TOO_OLD})
 
-from overwinter.extension.commands import main
+try:
+    from overwinter.extension.commands import main
+except ModuleNotFoundError as error:
+    if error.name.startswith("overwinter"):
+        raise
+    sys.stderr.write("this Python has no module " + error.name + chr(10))
+    sys.exit({TOO_OLD})
 
 package = sys.path[0]
 manifest = __loader__.get_data(package + "/HandlerManifest.json")

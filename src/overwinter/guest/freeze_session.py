@@ -20,6 +20,8 @@ from overwinter.model.errors import (
     FreezeFailed,
     GuestAgentUnavailable,
     GuestCommandFailed,
+    HypervisorUnavailable,
+    NotFound,
     PostScriptFailed,
     PostScriptNotFound,
     PostScriptPermission,
@@ -43,6 +45,9 @@ _IDLE_POLL_SECONDS = 0.1
 
 #: Between two looks whether the session still lives.
 _LOOK_SECONDS = 1.0
+
+#: No answer, for whatever reason: the next try may have one.
+_SILENT = (GuestAgentUnavailable, GuestCommandFailed, HypervisorUnavailable, NotFound)
 
 T = TypeVar("T")
 
@@ -157,10 +162,10 @@ class FreezeSession:
         return self.wait_for(Event.ENDED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS)
 
     def close(self) -> None:
-        """Close what is open in the agent; one that does not answer has forgotten it, or soon will have."""
+        """Close what is open in the agent, if it still knows it."""
         for handle in (*self._commands, self._handle):
-            if handle is not None and _try(partial(self._agent.close_file, handle)) is None:
-                return
+            if handle is not None:
+                _try(partial(self._agent.close_file, handle))
 
     def wait_for(self, *events: Event, limit_s: float, poll_s: float = _POLL_SECONDS) -> Answer | None:
         """The first answer of these kinds; null when none comes in time, or none will: the session died."""
@@ -197,16 +202,16 @@ class FreezeSession:
     def _is_over(self) -> bool:
         """Whether none of the session's processes lives any more, as far as the guest tells."""
         pids = {answer.pid for answer in answers(self._heard) if answer.pid}
-        try:
-            return bool(pids) and not any(self._lives(pid) for pid in pids)
-        except GuestAgentUnavailable:
-            return False
+        return bool(pids) and not any(self._lives(pid) for pid in pids)
 
     def _lives(self, pid: int) -> bool:
+        """Whether it does; a guest that cannot be asked is given the benefit of the doubt."""
         try:
             status = self._agent.read_file(f"/proc/{pid}/stat", FILE_PIECE)
         except GuestCommandFailed:
             return False
+        except _SILENT:
+            return True
         return status.rpartition(b")")[2].split()[:1] not in ([b"Z"], [b"X"])
 
     def _command(self, word: str) -> bool:
@@ -222,5 +227,5 @@ def _try(call: Callable[[], T]) -> T | None:
     """What the agent answers, or null."""
     try:
         return call()
-    except (GuestAgentUnavailable, GuestCommandFailed):
+    except _SILENT:
         return None

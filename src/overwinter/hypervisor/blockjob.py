@@ -140,17 +140,17 @@ def _advance(domain: libvirt.virDomain, disk: DiskElement) -> None:
 
 def _check_limits(domain: libvirt.virDomain, target: str, limits: MergeLimits, deadline: float) -> None:
     if limits.cancelled():
-        _stop(domain, target)
+        stop(domain, target)
         raise JobCancelled(f"the merge of disk {target} was cancelled; its chain is valid")
     if time.monotonic() > deadline:
-        _stop(domain, target)
+        stop(domain, target)
         raise BlockJobFailed(
             f"the merge of disk {target} did not end within {limits.timeout_s:.0f} s; the guest may write "
             "faster than its storage copies. Its chain is valid; the merge is tried again later"
         )
 
 
-def _stop(domain: libvirt.virDomain, target: str) -> None:
+def stop(domain: libvirt.virDomain, target: str) -> None:
     """Stop the job and wait until it is gone. A pivot that has begun cannot be stopped and is left to end."""
     until = time.monotonic() + STOP_SECONDS
     try:

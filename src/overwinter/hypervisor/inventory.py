@@ -81,6 +81,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     state, reason = domain.state()
     info = domain.info()
     found = _disks(domain, xml)
+    full = _full_disks(domain, state, reason)
     channel = _agent_channel(root)
     return VirtualMachine(
         uuid=UUID(domain.UUIDString()),
@@ -95,7 +96,8 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
         uncovered_disks=tuple(found.uncovered),
         unreadable_disks=tuple(found.unreadable),
         encrypted_disks=tuple(found.encrypted),
-        failure=_failure(domain, state, reason),
+        failure=_failure(domain, state, reason, full),
+        out_of_space=bool(full),
         agent_channel=channel is not None,
         agent_connected=channel is not None and channel.get("state") == "connected",
     )
@@ -110,16 +112,21 @@ def _power_state(state: int, reason: int, *, active: bool) -> PowerState:
     return _STATES.get(state, PowerState.UNKNOWN)
 
 
-def _failure(domain: libvirt.virDomain, state: int, reason: int) -> str:
+def _full_disks(domain: libvirt.virDomain, state: int, reason: int) -> list[str]:
+    """Targets of the disks for whose writes there was no space, in a domain that is paused for that."""
+    if (state, reason) != (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+        return []
+    errors = domain.diskErrors()
+    return sorted(t for t, kind in errors.items() if kind == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE)
+
+
+def _failure(domain: libvirt.virDomain, state: int, reason: int, full: list[str]) -> str:
     """What has stopped a domain that did not stop by itself or by order; empty when nothing has."""
     if state == libvirt.VIR_DOMAIN_CRASHED:
         return "its guest crashed" if domain.isActive() else ""
     if state != libvirt.VIR_DOMAIN_PAUSED or reason not in _FAILED_PAUSES:
         return ""
-    if reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
-        return _FAILED_PAUSES[reason]
-    full = [t for t, kind in domain.diskErrors().items() if kind == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE]
-    return f"no space is left for disk {', '.join(sorted(full))}" if full else _FAILED_PAUSES[reason]
+    return f"no space is left for disk {', '.join(full)}" if full else _FAILED_PAUSES[reason]
 
 
 @dataclass

@@ -11,7 +11,7 @@ what names them.
 
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
@@ -22,7 +22,7 @@ from overwinter.hypervisor import inventory
 from overwinter.jobs import abandoned, faults, locking, merging, prune
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import BackupOperationInProgress, NotFound
-from overwinter.model.job import CLEAN_UP_POINTS, Job, JobOperation, JobStatus, Task, TaskStatus
+from overwinter.model.job import CLEAN_UP_POINTS, Job, JobOperation, TaskStatus
 from overwinter.model.lock import Access, Lock, locked
 from overwinter.model.point import RestorePoint
 from overwinter.model.protection import ProtectedItem
@@ -61,17 +61,7 @@ def step(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> bool:
 
 def new_job(item: ProtectedItem, now: datetime) -> Job:
     """A job that removes the expired restore points of an item's VM."""
-    return Job(
-        id=uuid4(),
-        vault_id=item.vault_id,
-        item_id=item.id,
-        vm_uuid=item.vm_uuid,
-        vm_name=item.vm_name,
-        operation=JobOperation.CLEAN_UP_POINTS,
-        status=JobStatus.IN_PROGRESS,
-        started=now,
-        tasks=(Task(CLEAN_UP_POINTS),),
-    )
+    return Job.of_item(item, JobOperation.CLEAN_UP_POINTS, started=now, tasks=(CLEAN_UP_POINTS,))
 
 
 def order(runtime: Runtime, backup_id: UUID) -> str | None:

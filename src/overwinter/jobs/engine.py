@@ -24,6 +24,7 @@ from overwinter.jobs import (
     preflight,
     protection,
     prune,
+    repairs,
     restore,
     retry,
     shield,
@@ -101,6 +102,7 @@ class JobEngine(DBOSConfiguredInstance):
             JobOperation.CLEAN_UP_POINTS: self.clean_up_points,
             JobOperation.DELETE_POINTS: self.clean_up_points,
             JobOperation.UNDELETE: self.undelete,
+            JobOperation.REPAIR_MACHINE: self.repair_machine,
             **dict.fromkeys(vault_work.TASKS, self.work_on_vault),
         }
 
@@ -150,6 +152,8 @@ class JobEngine(DBOSConfiguredInstance):
         if not self.begin(job_id):
             return
         outcome, restore_point = self._snapshot_tier(job_id)
+        if outcome.error is not None and self._mended(job_id):
+            outcome, restore_point = self._snapshot_tier(job_id)
         while outcome.error is not None and self._again(job_id, outcome):
             outcome, restore_point = self._snapshot_tier(job_id)
         if restore_point is not None:
@@ -187,6 +191,12 @@ class JobEngine(DBOSConfiguredInstance):
             outcome.warnings += taken.warnings
             restore_point = taken.restore_point
         return outcome, restore_point
+
+    def _mended(self, job_id: str) -> bool:
+        """Whether repairs have changed something, so that another try is worth it."""
+        with _judging(_Outcome()):
+            return self.repair_after_failure(job_id)
+        return False  # it was cancelled, or failed as well: the backup's own failure counts
 
     def _vault_tier(self, job_id: str, restore_point: UUID) -> _Outcome:
         """Transfer and clean-up."""
@@ -229,11 +239,13 @@ class JobEngine(DBOSConfiguredInstance):
 
     @DBOS.workflow()
     def stop_protection(self, job_id: str) -> None:
-        """Flatten the VM's chains, keep the vault's points."""
+        """Bring into the vault what only the host has, flatten the VM's chains, keep the vault's points."""
         if not self.begin(job_id):
             return
         outcome = _Outcome()
         with _judging(outcome):
+            for restore_point in self.only_on_host(job_id):
+                outcome.warnings += self.transfer(job_id, restore_point)
             outcome.warnings += self.flatten(job_id)
         self.finish(job_id, outcome)
 
@@ -244,7 +256,6 @@ class JobEngine(DBOSConfiguredInstance):
             return
         outcome = _Outcome()
         with _judging(outcome):
-            # The snapshot-only points that flattening removes are among those to be deleted: no warning.
             self.flatten(job_id)
             self.delete_data(job_id)
         self.finish(job_id, outcome)
@@ -257,6 +268,16 @@ class JobEngine(DBOSConfiguredInstance):
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.take_back(job_id)
+        self.finish(job_id, outcome)
+
+    @DBOS.workflow()
+    def repair_machine(self, job_id: str) -> None:
+        """Mend what a machine may mend of a VM."""
+        if not self.begin(job_id):
+            return
+        outcome = _Outcome()
+        with _judging(outcome):
+            outcome.warnings += self.repair(job_id)
         self.finish(job_id, outcome)
 
     @DBOS.workflow()
@@ -297,6 +318,18 @@ class JobEngine(DBOSConfiguredInstance):
         place("backup.preflight")
         self._reporter(job_id).check()
         return preflight.check(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    @lasting
+    def repair_after_failure(self, job_id: str) -> bool:
+        """See ``repairs``."""
+        return repairs.after_failure(self._runtime, UUID(job_id), self._reporter(job_id).check)
+
+    @DBOS.step()
+    @lasting
+    def repair(self, job_id: str) -> tuple[JobError, ...]:
+        """See ``repairs``."""
+        return repairs.on_request(self._runtime, UUID(job_id))
 
     @DBOS.step()
     @lasting
@@ -360,6 +393,12 @@ class JobEngine(DBOSConfiguredInstance):
     def restore_abandon(self, job_id: str) -> None:
         """A restore that did not complete leaves no partial file."""
         restore.remove_partial(self._runtime, UUID(job_id))
+
+    @DBOS.step()
+    @lasting
+    def only_on_host(self, job_id: str) -> tuple[UUID, ...]:
+        """See ``protection``."""
+        return protection.only_on_host(self._runtime, UUID(job_id))
 
     @DBOS.step()
     @lasting

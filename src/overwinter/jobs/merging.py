@@ -58,6 +58,17 @@ def merge_next(runtime: Runtime, vm_uuid: UUID, check: Callable[[], None]) -> bo
     return _merge(runtime, vm_uuid, disk, overlay, check)
 
 
+def is_due(runtime: Runtime, vm_uuid: UUID) -> bool:
+    """Whether there is a merge to begin or to end. Raises NotFound when the VM does not exist."""
+    with runtime.catalog.transaction() as tx:
+        if merges.of_machine(tx, vm_uuid):
+            return True
+        existing = points.restore_points_of(tx, vm_uuid)
+        held = locking.held_points(tx, vm_uuid)
+    disks = inventory.machine(runtime.hypervisor, vm_uuid).disks
+    return not held and any(_lowest_unneeded(disk, existing) for disk in disks)
+
+
 def _lowest_unneeded(disk: Disk, existing: list[RestorePoint]) -> tuple[Disk, str] | None:
     """The overlay directly above the original, when no restore point freezes the original below it."""
     paths = [layer.path for layer in disk.chain]

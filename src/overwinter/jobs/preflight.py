@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
-from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import secrets
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.overlay_capture import OverlayCapture
-from overwinter.jobs import disk_rules, locking, prune
+from overwinter.jobs import disk_rules, guest_agents, locking, prune
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
+from overwinter.model.agent import AgentState
 from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
@@ -153,20 +153,16 @@ def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> P
     if not machine.is_active:
         return Prepared(freeze=False)
     profile = runtime.settings.profile
-    try:
-        GuestAgent(runtime.hypervisor, machine.uuid).ping()
-    except GuestAgentUnavailable as error:
-        if profile.needs_agent or _is_strict(policy):
-            who = f"support profile {profile.name} requires it"
-            if not profile.needs_agent:
-                who = f"policy {policy.name} requires {policy.required_consistency} points"
-            raise GuestAgentUnavailable(
-                f"The guest agent of {machine.name} does not answer, and {who}: {error.message}"
-            ) from error
-        if policy.content.extension.without_agent is WithoutAgent.FAIL:
-            raise GuestAgentUnavailable(
-                f"The guest agent of {machine.name} does not answer, and policy {policy.name} makes no point "
-                f"without it: {error.message}"
-            ) from error
-        return Prepared(freeze=False, warnings=(JobError(error.code, error.message),))
-    return Prepared(freeze=True)
+    agent = guest_agents.status_of(runtime, machine)
+    if agent.state is AgentState.READY or (agent.state.can_freeze and not profile.needs_agent):
+        return Prepared(freeze=True)
+    finding = f"The guest agent of {machine.name} is in state {agent.state}: {agent.reason}"
+    if profile.needs_agent:
+        raise GuestAgentUnavailable(f"{finding} Support profile {profile.name} requires it to be ready.")
+    if _is_strict(policy):
+        raise GuestAgentUnavailable(
+            f"{finding} Policy {policy.name} requires {policy.required_consistency} points."
+        )
+    if policy.content.extension.without_agent is WithoutAgent.FAIL:
+        raise GuestAgentUnavailable(f"{finding} Policy {policy.name} makes no point without it.")
+    return Prepared(freeze=False, warnings=(JobError(GuestAgentUnavailable.code, finding),))

@@ -13,7 +13,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.limits import MergeLimits
 from overwinter.hypervisor.merge import flatten
-from overwinter.jobs import faults, locking, merging, prune, shield
+from overwinter.jobs import faults, locking, merging, shield
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.errors import NotFound
 from overwinter.model.job import JobError
@@ -30,10 +30,20 @@ _BEGUN = "disks"
 STATE = "state"
 
 
+def only_on_host(runtime: Runtime, job_id: UUID) -> tuple[UUID, ...]:
+    """The restore points of the job's item whose recovery points no vault holds, oldest first."""
+    with runtime.catalog.transaction() as tx:
+        item_id = job_table.get(tx, job_id).item_id
+        found = [] if item_id is None else points.recovery_points_of(tx, item_id)
+    held = (point.restore_point for point in found if point.manifest is None)
+    return tuple(restore_point for restore_point in held if restore_point is not None)
+
+
 def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[JobError, ...]:
     """Stop protection: no more backups, the VM's chain flat again. Returns warnings about what that cost.
 
     Raises ScopeLocked, with nothing changed, when a lock holds the restore points.
+    Recovery points that no vault holds go with them: bring them there before (`only_on_host`).
     The restore points are no longer offered from the beginning on, because their chains are about to change;
     their rows go last, because they name the overlays: a run after a crash finds and removes them all.
 
@@ -57,10 +67,9 @@ def stop(runtime: Runtime, job_id: UUID, check: Callable[[], None]) -> tuple[Job
         if any(each.is_active for each in items.of_machine(tx, item.vm_uuid) if each.id != item.id):
             return ()
         existing = points.restore_points_of(tx, item.vm_uuid)
-        lost = [point for point in points.recovery_points_of(tx, item.id) if point.manifest is None]
         for point in existing:
             points.withdraw_restore_point(tx, point.id)
-    warnings = [prune.lost_with_snapshot(point) for point in lost]
+    warnings: list[JobError] = []
     # A lock that was just removed may have left the immutable flag on files.
     shield.settle(runtime, item.vm_uuid)
     try:

@@ -25,7 +25,7 @@ from overwinter.model.errors import (
     NewestPointStays,
     RequestError,
 )
-from overwinter.model.job import Job, JobOperation, JobStatus
+from overwinter.model.job import TRANSFER_DATA, Job, JobOperation
 from overwinter.model.lock import Access
 from overwinter.model.point import RecoveryPoint
 from overwinter.model.policy import Policy
@@ -83,12 +83,18 @@ class ProtectionAdmin:
     def stop(self, item: ProtectedItem, *, expire: bool = False) -> Job:
         """Stop backups and keep the recovery points: without end, or with ``expire`` as the policy says.
 
+        Points that only the host holds are brought into the vault first; the job fails, with nothing changed,
+        when that cannot be done.
+
         Raises ItemSoftDeleted, BackupOperationInProgress, ScopeLocked when a lock holds its restore points.
         """
         refuse_deleted(item)
         self._refuse_locked(item, data=False)
         state = ProtectionState.SUSPENDED if expire else ProtectionState.STOPPED
-        return self._start(item, JobOperation.DISABLE_BACKUP, {STATE: state.value})
+        with self._runtime.catalog.transaction() as tx:
+            is_whole = all(point.manifest is not None for point in points.recovery_points_of(tx, item.id))
+        tasks = () if is_whole else (TRANSFER_DATA,)
+        return self._start(item, JobOperation.DISABLE_BACKUP, {STATE: state.value}, tasks)
 
     def delete_data(self, item: ProtectedItem) -> Job:
         """Stop backups and delete the recovery points, to be kept for the vault's days of soft delete.
@@ -220,25 +226,28 @@ class ProtectionAdmin:
             created=self._runtime.clock(),
         )
 
-    def _start(self, item: ProtectedItem, operation: JobOperation, parameters: dict[str, object]) -> Job:
-        job = self._job(item, operation, parameters)
+    def _start(
+        self,
+        item: ProtectedItem,
+        operation: JobOperation,
+        parameters: dict[str, object],
+        tasks: tuple[str, ...] = (),
+    ) -> Job:
+        job = self._job(item, operation, parameters, tasks)
         with self._runtime.catalog.transaction() as tx:
             job_table.insert(tx, job)
         self._engine.enqueue(job)
         return job
 
-    def _job(self, item: ProtectedItem, operation: JobOperation, parameters: dict[str, object]) -> Job:
-        return Job(
-            id=uuid4(),
-            vault_id=item.vault_id,
-            item_id=item.id,
-            vm_uuid=item.vm_uuid,
-            vm_name=item.vm_name,
-            operation=operation,
-            status=JobStatus.IN_PROGRESS,
-            started=self._runtime.clock(),
-            parameters=parameters,
-        )
+    def _job(
+        self,
+        item: ProtectedItem,
+        operation: JobOperation,
+        parameters: dict[str, object],
+        tasks: tuple[str, ...] = (),
+    ) -> Job:
+        now = self._runtime.clock()
+        return Job.of_item(item, operation, started=now, tasks=tasks, parameters=parameters)
 
 
 def refuse_deleted(item: ProtectedItem, point: RecoveryPoint | None = None) -> None:

@@ -39,7 +39,7 @@ def expire(
         for point in doomed:
             found = points.recovery_point_of(tx, point.id)
             if found is not None and found.manifest is None:
-                warnings.append(lost_with_snapshot(found))
+                warnings.append(_lost_with_snapshot(found))
             points.delete_restore_point(tx, point.id)
         locking.remove_empty_collections(tx, item.vm_uuid)
         count = len(points.restore_points_of(tx, item.vm_uuid))
@@ -78,7 +78,7 @@ def removable(
     return expired, None
 
 
-def lost_with_snapshot(point: RecoveryPoint) -> JobError:
+def _lost_with_snapshot(point: RecoveryPoint) -> JobError:
     """The warning that a recovery point is gone because only its snapshot held it."""
     message = (
         f"Recovery point {point.id} of {point.created:%Y-%m-%d %H:%M} UTC was never transferred to the "

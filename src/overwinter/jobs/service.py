@@ -9,43 +9,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
-from overwinter.guest.agent import GuestAgent
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.domain_xml import hard_disks
-from overwinter.jobs import policy_admin, restore, retry
+from overwinter.jobs import guest_agents, policy_admin, repairs, restore, retry
 from overwinter.jobs.engine import JobEngine
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.point_expiry import EXPIRES
 from overwinter.jobs.protection_admin import ProtectionAdmin, refuse_deleted
+from overwinter.jobs.repairs import Case, Finding
 from overwinter.jobs.restore import Target
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.schedule import Scheduler
 from overwinter.jobs.upkeep import Upkeep
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model import names
+from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
 from overwinter.model.errors import (
     DatasourceNotPresent,
     NotCancellable,
     NotFound,
-    OverwinterError,
     RequestError,
 )
-from overwinter.model.guest import GuestView
 from overwinter.model.job import (
     CREATE_VM,
+    REPAIR_MACHINE,
     RESTORE_DISKS,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
     Job,
     JobOperation,
     JobStatus,
-    Task,
 )
 from overwinter.model.point import PointDisk, RecoveryPoint
 from overwinter.model.policy import Policy
@@ -55,6 +54,7 @@ from overwinter.model.vm import VirtualMachine
 _TASKS: dict[JobOperation, tuple[str, ...]] = {
     JobOperation.BACKUP: (TAKE_SNAPSHOT, TRANSFER_DATA),
     JobOperation.RESTORE: (RESTORE_DISKS, CREATE_VM),
+    JobOperation.REPAIR_MACHINE: (REPAIR_MACHINE,),
 }
 
 
@@ -75,10 +75,15 @@ class Service:
         self.location = names.LOCATION
         self.scheduler = Scheduler(runtime, self._new_job, engine.enqueue)
 
+    @property
+    def runtime(self) -> Runtime:
+        """The parts of the service, for rooms above that look at them."""
+        return self._runtime
+
     @contextmanager
     def on_its_own(self) -> Iterator[None]:
         """Within the block the service also does what nobody asks for: what policies and time want."""
-        with self.scheduler.running(), Upkeep(self._runtime, self.vaults).running():
+        with self.scheduler.running(), Upkeep(self._runtime, self.vaults, self.points).running():
             yield
 
     # --- machines -----------------------------------------------------------------------------------------
@@ -91,23 +96,9 @@ class Service:
         """One VM by name or UUID. Raises NotFound."""
         return inventory.machine(self._runtime.hypervisor, name)
 
-    def guest_view(self, vm: VirtualMachine) -> GuestView:
-        """What the guest says of itself; bounded in time, never raises for a silent guest."""
-        if not vm.is_active:
-            return _silent("The VM is not running.")
-        agent = GuestAgent(self._runtime.hypervisor, vm.uuid)
-        try:
-            info, system = agent.info(), agent.os_info()
-        except OverwinterError as error:
-            return _silent(error.message)
-        return GuestView(
-            agent_ready=True,
-            agent_version=info.version,
-            os_name=system.name,
-            os_version=system.version,
-            hostname=None,
-            message="Guest Agent is running",
-        )
+    def agent_status(self, vm: VirtualMachine) -> AgentStatus:
+        """How the VM's guest agent is; bounded in time. Raises NotFound, HypervisorUnavailable."""
+        return guest_agents.status_of(self._runtime, vm)
 
     # --- policies -----------------------------------------------------------------------------------------
 
@@ -242,6 +233,21 @@ class Service:
         restore.check_target(self._runtime, target, self.manifest_disks(point))
         return self._start(item, JobOperation.RESTORE, {"point": point.id, **target.to_parameters()})
 
+    # --- repair -------------------------------------------------------------------------------------------
+
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        """What a machine could mend of an item's VM now; changes nothing, takes up to half a minute.
+
+        Raises ProtectedVmNotFound, HypervisorUnavailable.
+        """
+        machine_of(self._runtime, item)
+        return repairs.plan(Case(self._runtime, item, lambda: None))
+
+    def repair(self, item: ProtectedItem) -> Job:
+        """Mend it. Raises BackupOperationInProgress, ProtectedVmNotFound."""
+        machine_of(self._runtime, item)
+        return self._start(item, JobOperation.REPAIR_MACHINE, {})
+
     # --- jobs ---------------------------------------------------------------------------------------------
 
     def jobs(self, vault: Vault | None = None) -> list[Job]:
@@ -278,27 +284,11 @@ class Service:
         wanted = _TASKS.get(operation, ())
         if operation is JobOperation.RESTORE and parameters.get("vm_name") is None:
             wanted = (RESTORE_DISKS,)
-        return Job(
-            id=uuid4(),
-            vault_id=item.vault_id,
-            item_id=item.id,
-            vm_uuid=item.vm_uuid,
-            vm_name=item.vm_name,
-            operation=operation,
-            status=JobStatus.IN_PROGRESS,
-            started=self._runtime.clock(),
-            tasks=tuple(Task(name) for name in wanted),
-            parameters=parameters,
-        )
+        now = self._runtime.clock()
+        return Job.of_item(item, operation, started=now, tasks=wanted, parameters=parameters)
 
 
 def _existing(item: ProtectedItem | None) -> ProtectedItem:
     if item is None:
         raise NotFound("The recovery point's item was deleted.")
     return item
-
-
-def _silent(reason: str) -> GuestView:
-    return GuestView(
-        agent_ready=False, agent_version=None, os_name=None, os_version=None, hostname=None, message=reason
-    )

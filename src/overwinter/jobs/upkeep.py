@@ -1,8 +1,9 @@
-"""The small loop that looks after what nobody asks for: names of VMs, expired and deleted recovery points.
+"""The small loop that looks after what nobody asks for: names of VMs, expired and deleted recovery points,
+merges that were cut off.
 
 It only looks (in the catalog and at libvirt's list of VMs) and starts jobs; the work is done by the job
-CleanUp of each vault that needs it. So a point goes within a minute after it expired or after the backup that
-made it superfluous.
+CleanUp of each vault that needs it, and CleanUpRestorePoints of each VM. So a point goes within a minute
+after it expired or after the backup that made it superfluous.
 """
 
 import threading
@@ -11,11 +12,16 @@ from contextlib import contextmanager
 
 import structlog
 
-from overwinter.catalog import vaults
+from overwinter.catalog import items, merges, vaults
+from overwinter.catalog import jobs as job_table
+from overwinter.catalog.database import Transaction
 from overwinter.jobs import expiry, follow
+from overwinter.jobs.point_admin import RestorePointAdmin
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model.errors import BackupOperationInProgress, OverwinterError
+from overwinter.model.job import JobOperation, JobStatus
+from overwinter.model.protection import ProtectedItem
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +32,10 @@ INTERVAL_S = 60.0
 class Upkeep:
     """The loop of one service."""
 
-    def __init__(self, runtime: Runtime, admin: VaultAdmin) -> None:
+    def __init__(self, runtime: Runtime, admin: VaultAdmin, restore_points: RestorePointAdmin) -> None:
         self._runtime = runtime
         self._admin = admin
+        self._restore_points = restore_points
 
     def look(self) -> None:
         """Look once. What cannot be done now is tried again at the next look."""
@@ -38,12 +45,31 @@ class Upkeep:
             log.warning("the VMs cannot be listed", code=error.code, reason=error.message)
         with self._runtime.catalog.transaction() as tx:
             now = self._runtime.clock()
+            unfinished = self._cut_off(tx)
             due = [vault for vault in vaults.every(tx) if expiry.is_due(tx, vault, now)]
         for vault in due:
             try:
                 self._admin.clean_up(vault.name, by_itself=True)
             except BackupOperationInProgress:
                 log.info("clean-up waits for another job on the vault", vault=vault.name)
+        for item in unfinished:
+            try:
+                self._restore_points.clean_up(item)
+            except BackupOperationInProgress:
+                pass  # that job goes on with the merge
+            else:
+                log.warning("a merge that was cut off is finished", vm=item.vm_name)
+
+    def _cut_off(self, tx: Transaction) -> list[ProtectedItem]:
+        """Active items with a merge that began and did not end; after a failure they wait for a while."""
+        earliest = self._runtime.clock() - expiry.PAUSE
+        found = []
+        for item in items.every(tx):
+            if item.is_active and merges.of_machine(tx, item.vm_uuid):
+                last = job_table.last_of(tx, item.vault_id, JobOperation.CLEAN_UP_POINTS)
+                if last is None or last.status is not JobStatus.FAILED or last.started < earliest:
+                    found.append(item)
+        return found
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -273,6 +273,10 @@ class GuestAgentUnavailable(OverwinterError):
     code = "UserErrorGuestAgentStatusUnavailable"
 
 
+class GuestAgentInconsistent(GuestAgentUnavailable):
+    """The guest agent gave an answer that makes no sense; it counts as none."""
+
+
 class GuestCommandFailed(OverwinterError):
     """The guest agent answered a command with an error."""
 

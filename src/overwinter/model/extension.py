@@ -45,6 +45,7 @@ class Extension:
     ``required_consistency``: a backup that reaches less fails instead of being labelled lower.
     ``retries``: attempts after the first. ``bandwidth_limit``: bytes a second that a transfer reads from the
     VM's disks; null means as fast as it goes. ``backup_window``: null means the whole day.
+    ``automatic_repair``: after a scheduled backup failed, mend what a machine may mend, and try once more.
     """
 
     required_consistency: Consistency = Consistency.CRASH
@@ -52,3 +53,4 @@ class Extension:
     retries: int = DEFAULT_RETRIES
     bandwidth_limit: int | None = None
     backup_window: BackupWindow | None = None
+    automatic_repair: bool = False

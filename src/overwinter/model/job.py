@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
+from typing import Self
+from uuid import UUID, uuid4
+
+from overwinter.model.protection import ProtectedItem
 
 TAKE_SNAPSHOT = "Take Snapshot"
 TRANSFER_DATA = "Transfer data to vault"
@@ -14,6 +17,7 @@ REPAIR_VAULT = "Repair vault"
 COPY_POINTS = "Copy recovery points"
 FREE_SPACE = "Free space in vault"
 CLEAN_UP_POINTS = "Clean up restore points"
+REPAIR_MACHINE = "Repair virtual machine"
 
 
 #: Key of a backup's parameters: the moment for which its policy's schedule asked.
@@ -21,9 +25,10 @@ SCHEDULED = "scheduled"
 
 
 class JobOperation(StrEnum):
-    """What a job does, in the words of the ARM API; ours are the last six.
+    """What a job does, in the words of the ARM API; ours are the last seven.
 
-    The last two remove restore points from the host: those of a VM that have expired, or by hand.
+    ``REPAIR`` is of a whole vault, ``REPAIR_MACHINE`` of a VM and its disk chains. The last two remove
+    restore points from the host: those of a VM that have expired, or by hand.
     """
 
     CONFIGURE_BACKUP = "ConfigureBackup"
@@ -35,6 +40,7 @@ class JobOperation(StrEnum):
     VERIFY = "Verify"
     REPAIR = "Repair"
     COPY = "Copy"
+    REPAIR_MACHINE = "RepairVirtualMachine"
     CLEAN_UP = "CleanUp"
     CLEAN_UP_POINTS = "CleanUpRestorePoints"
     DELETE_POINTS = "DeleteRestorePoints"
@@ -131,6 +137,30 @@ class Job:
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
     begun: bool = False
+
+    @classmethod
+    def of_item(
+        cls,
+        item: ProtectedItem,
+        operation: JobOperation,
+        *,
+        started: datetime,
+        tasks: tuple[str, ...] = (),
+        parameters: dict[str, object] | None = None,
+    ) -> Self:
+        """A new job on a protected item, with tasks of these names."""
+        return cls(
+            id=uuid4(),
+            vault_id=item.vault_id,
+            item_id=item.id,
+            vm_uuid=item.vm_uuid,
+            vm_name=item.vm_name,
+            operation=operation,
+            status=JobStatus.IN_PROGRESS,
+            started=started,
+            tasks=tuple(Task(name) for name in tasks),
+            parameters=parameters or {},
+        )
 
     @property
     def is_scheduled(self) -> bool:

@@ -64,6 +64,7 @@ def extension_document(extension: Extension) -> Document:
         "backupWindow": None
         if window is None
         else {"start": f"{window.start:%H:%M}", "end": f"{window.end:%H:%M}"},
+        "automaticRepair": extension.automatic_repair,
     }
 
 

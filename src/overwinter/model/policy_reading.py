@@ -181,6 +181,7 @@ def _extension(asked: Arm) -> Extension:
         backup_window=None
         if window is None
         else BackupWindow(_clock(window["start"]), _clock(window["end"])),
+        automatic_repair=asked.get("automaticRepair") or known.automatic_repair,
     )
 
 

@@ -37,7 +37,7 @@ class SupportProfile:
     ``needs_agent``: a running VM whose guest agent is silent is not backed up. Else the policy decides.
 
     ``other_codes`` says which code is written in the place of one that the edition did not have or spelled
-    otherwise; ``causes`` in which order the edition looked for the causes of a code (ids of the code book).
+    otherwise; ``edition`` whose order the code book takes for the causes of a code, null for our own.
     """
 
     name: str
@@ -47,7 +47,7 @@ class SupportProfile:
     needs_agent: bool
     new_stack: StackVersion = StackVersion.V2
     other_codes: Mapping[str, str] = field(default_factory=dict)
-    causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    edition: str | None = None
 
     def code(self, code: str) -> str:
         """The code that this profile writes for a code of the code book."""
@@ -73,46 +73,11 @@ _LATER_CODES = {
     _MANAGED_DISKS: "ExtentionOperationFailedForManagedDisks",
 }
 
-_AGENT = ("C-WIN-AGENT", "C-LIN-AGENT")
-
-#: Causes by code, as the editions of 2018 and 2019 order them.
-_OLD_CAUSES = {
-    "UserErrorGuestAgentStatusUnavailable": (*_AGENT, "C-SNAP", "C-EXT-LOAD", "C-NO-NET"),
-    "GuestAgentSnapshotTaskStatusError": (*_AGENT, "C-NO-NET"),
-    "UserErrorRpCollectionLimitReached": ("C-RG-LOCK", "C-MULTI-DAY"),
-    "UserErrorKeyvaultPermissionsNotConfigured": ("C-KV-PERM",),
-    "ExtensionSnapshotFailedNoNetwork": ("C-SNAP", "C-EXT-LOAD", "C-NO-NET"),
-    _MANAGED_DISKS: ("C-SNAP", "C-EXT-LOAD", *_AGENT),
-    "BackUpOperationFailed": (*_AGENT, "C-SNAP", "C-EXT-LOAD", "C-RG-LOCK", "C-NO-NET"),
-    "BackUpOperationFailedV2": (*_AGENT, "C-SNAP", "C-EXT-LOAD", "C-RG-LOCK", "C-NO-NET"),
-    "UserErrorUnsupportedDiskSize": ("C-DISK-BIG",),
-}
-
-_JOB_RUNNING = ("C-JOB-RUNNING", "C-JOB-OTHER-VAULT", "C-OVERLAP")
-
-#: As the editions of 2020 and 2021 order them.
-_NEW_CAUSES = {
-    "UserErrorGuestAgentStatusUnavailable": ("C-AGENT-STATE", "C-EXT-FAILED"),
-    "GuestAgentSnapshotTaskStatusError": (*_AGENT, "C-SNAP", "C-LIN-CONF", "C-APPCTRL"),
-    "UserErrorVmProvisioningStateFailed": ("C-EXT-FAILED", "C-VM-UPDATING"),
-    "UserErrorRpCollectionLimitReached": ("C-RG-LOCK", "C-MULTI-DAY", "C-RP-18"),
-    "UserErrorKeyvaultPermissionsNotConfigured": ("C-KV-PERM",),
-    "ExtensionSnapshotFailedNoNetwork": ("C-SNAP",),
-    _MANAGED_DISKS: ("C-SNAP", *_AGENT),
-    "BackUpOperationFailed": (*_AGENT, "C-SNAP", "C-RG-LOCK"),
-    "BackUpOperationFailedV2": (*_AGENT, "C-SNAP", "C-RG-LOCK"),
-    "UserErrorUnsupportedDiskSize": ("C-DISK-BIG", "C-DISK-ENC-BIG"),
-    "UserErrorBackupOperationInProgress": _JOB_RUNNING,
-    "UserErrorCrpReportedUserError": ("C-INNER",),
-    "UserErrorBcmDatasourceNotPresent": ("C-NOT-PROTECTED", "C-VM-PAUSED"),
-}
-
 
 def _edition(
     name: str,
     limits: Mapping[StackVersion, DiskLimits],
     days: tuple[int, int],
-    causes: Mapping[str, tuple[str, ...]],
     other_codes: Mapping[str, str],
     new_stack: StackVersion = StackVersion.V2,
 ) -> SupportProfile:
@@ -124,7 +89,7 @@ def _edition(
         needs_agent=True,
         new_stack=new_stack,
         other_codes=other_codes,
-        causes=causes,
+        edition=name,
     )
 
 
@@ -144,11 +109,6 @@ PROFILES = (
         "2018",
         {StackVersion.V1: DiskLimits(1023 * _GIB, standard_ssd=False), StackVersion.V2: DiskLimits(4 * _TIB)},
         (7, 7),
-        {
-            **_OLD_CAUSES,
-            "UserErrorUnsupportedDiskSize": ("C-DISK-BIG", "C-STACK-V1"),
-            "UserErrorStandardSSDNotSupported": ("C-STACK-V1",),
-        },
         {**_LATER_CODES, "UserErrorBackupOperationInProgress": _INTERNAL},
         new_stack=StackVersion.V1,
     ),
@@ -156,11 +116,10 @@ PROFILES = (
         "2019",
         {StackVersion.V2: DiskLimits(4095 * _GIB)},
         (1, 5),
-        {**_OLD_CAUSES, "UserErrorBackupOperationInProgress": _JOB_RUNNING},
         _LATER_CODES,
     ),
-    _edition("2020", _LARGE, (1, 5), _NEW_CAUSES, {}),
-    _edition("2021", _LARGE, (1, 5), _NEW_CAUSES, {}),
+    _edition("2020", _LARGE, (1, 5), {}),
+    _edition("2021", _LARGE, (1, 5), {}),
 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
 from overwinter.model.profile import OVERWINTER, SupportProfile
 
 DEFAULT_DIRECTORY = Path("/var/lib/overwinter")
@@ -17,7 +18,7 @@ class Settings:
     ``host`` names this hypervisor host: its job queue and its worker. ``directory`` holds the catalog,
     vaults, keys and credentials; ``images`` gets the disks of restored VMs when a restore names no directory.
     ``database`` is a PostgreSQL URL; null means SQLite files in ``directory``. ``profile`` says what is
-    supported, and how the service behaves at its limits.
+    supported, and how the service behaves at its limits; ``agent_versions`` what is expected of guest agents.
     """
 
     host: str
@@ -26,6 +27,7 @@ class Settings:
     hypervisor: str = DEFAULT_HYPERVISOR
     database: str | None = None
     profile: SupportProfile = OVERWINTER
+    agent_versions: AgentVersions = DEFAULT_VERSIONS
 
     @property
     def catalog_url(self) -> str:

@@ -103,9 +103,9 @@ class VirtualMachine:
     hold nothing of the VM's own (removable and read-only media), ``uncovered_disks`` do but cannot be covered
     (network disks, encrypted images), ``unreadable_disks`` could be covered but cannot be looked into now.
     ``encrypted_disks`` are among the uncovered ones. ``failure`` says what has stopped the VM, empty when
-    nothing has.
-    ``agent_channel`` tells whether the domain defines a
-    guest-agent channel, ``agent_connected`` whether something in the guest has it open.
+    nothing has; ``out_of_space`` tells whether that was a full disk of the host. ``agent_channel`` tells
+    whether the domain defines a guest-agent channel, ``agent_connected`` whether something in the guest has
+    it open.
     """
 
     uuid: UUID
@@ -121,6 +121,7 @@ class VirtualMachine:
     unreadable_disks: tuple[tuple[str, str], ...] = ()
     encrypted_disks: tuple[EncryptedDisk, ...] = ()
     failure: str = ""
+    out_of_space: bool = False
     agent_channel: bool = False
     agent_connected: bool = False
 

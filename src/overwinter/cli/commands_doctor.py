@@ -1,0 +1,60 @@
+"""``overwinter doctor``: what keeps a VM from being backed up well."""
+
+from collections import defaultdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from overwinter.cli.output import Output, table
+from overwinter.cli.session import AsJson, Directory, session
+from overwinter.cli.views_doctor import ExaminationView, StepView
+from overwinter.model.settings import DEFAULT_DIRECTORY
+
+_SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
+
+
+def doctor(
+    vm: Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")],
+    directory: Directory = DEFAULT_DIRECTORY,
+    as_json: AsJson = False,
+) -> None:
+    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed.
+
+    The exit status is 1 when a check fails.
+    """
+    output = Output(as_json=as_json)
+    with session(directory, output) as client:
+        found = client.examination(vm)
+    output.show(found, *_checklist(found))
+    if found.status == "fail":
+        raise typer.Exit(1)
+
+
+def _checklist(found: ExaminationView) -> list[Table | str]:
+    parts: list[Table | str] = []
+    for step in found.steps:
+        parts += _step(step)
+    counted = [check.status for step in found.steps for check in step.checks]
+    parts.append(
+        f"{found.vm}: ok {counted.count('pass')}, warnings {counted.count('warn')}, "
+        f"failed {counted.count('fail')}, unknown {counted.count('unknown')}."
+    )
+    return parts
+
+
+def _step(step: StepView) -> list[Table | str]:
+    """A step: what was found, then together what could not be found out for the same reason."""
+    rows = [
+        (_SIGNS[check.status], check.id, check.title, check.reason)
+        for check in step.checks
+        if check.status in _SIGNS
+    ]
+    missing: dict[str, list[str]] = defaultdict(list)
+    for check in step.checks:
+        if check.status not in _SIGNS:
+            missing[check.reason].append(check.id)
+    unknown = [f"? {reason} ({', '.join(ids)})" for reason, ids in missing.items()]
+    if not rows and not unknown:
+        return []
+    return [step.title, table("", "CHECK", "LOOKED AT", "FOUND", rows=rows), *unknown, ""]

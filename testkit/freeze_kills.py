@@ -1,0 +1,85 @@
+"""Who is killed in a freeze window: everybody who has a part in it, alone and together."""
+
+import subprocess
+from dataclasses import dataclass
+from uuid import UUID
+
+from overwinter.guest.thaw import ensure_thawed
+from overwinter.hypervisor.connection import Hypervisor
+from testkit.agent_socket import break_agent_socket
+from testkit.freeze_scene import FreezeScene, Kill
+
+_REPAIR_S = 60.0
+
+
+@dataclass(frozen=True)
+class KillProcesses:
+    """Processes: the extension's keeper (0) and the one that freezes (1), the guest agent, the service."""
+
+    name: str
+    extension: tuple[int, ...] = ()
+    agent: bool = False
+    service: bool = False
+
+    def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
+        """Kill them, the service first."""
+        if self.service:
+            service.kill()
+        found = scene.processes() if self.extension else []
+        words = [str(found[number]) for number in self.extension if number < len(found)]
+        line = f"kill -9 {' '.join(words)}; " if words else ""
+        line += "killall -9 qemu-ga; " if self.agent else ""
+        if line:
+            scene.console(line + "true")
+
+    def repair(self, scene: FreezeScene) -> None:
+        """The service's next start thaws, as it does for every snapshot that was interrupted."""
+        if self.service:
+            hypervisor = Hypervisor()
+            ensure_thawed(hypervisor, UUID(scene.guest.domain.UUIDString()), _REPAIR_S)
+            hypervisor.close()
+        scene.guest.wait_ready()
+
+
+@dataclass(frozen=True)
+class CutLibvirt:
+    """libvirt goes away from service and guard, and comes back when the limit is over."""
+
+    name: str = "libvirt"
+
+    def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
+        """End all its connections."""
+        scene.libvirt.cut()
+
+    def repair(self, scene: FreezeScene) -> None:
+        """Take connections again."""
+        scene.libvirt.connect()
+
+
+@dataclass(frozen=True)
+class BreakSocket:
+    """QEMU's end of the agent's socket is closed: nobody reaches the agent until it is restarted."""
+
+    name: str = "agent socket"
+
+    def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
+        """Close it."""
+        break_agent_socket(scene.guest.domain)
+
+    def repair(self, scene: FreezeScene) -> None:
+        """A new agent opens the port, and libvirt connects again."""
+        scene.guest.kill_agent()
+        scene.guest.wait_ready()
+
+
+KILLS: tuple[Kill, ...] = (
+    KillProcesses("agent", agent=True),
+    KillProcesses("keeper", extension=(0,)),
+    KillProcesses("freezer", extension=(1,)),
+    KillProcesses("extension", extension=(0, 1)),
+    KillProcesses("service", service=True),
+    KillProcesses("service and extension", extension=(0, 1), service=True),
+    KillProcesses("service and agent", agent=True, service=True),
+    CutLibvirt(),
+    BreakSocket(),
+)

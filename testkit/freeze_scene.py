@@ -1,0 +1,186 @@
+"""A guest that writes all the time, and windows around real snapshots of it.
+
+Two judges that need neither agent nor extension: a writer in the guest whose count is read on the serial
+console, and the frozen images: ext4 marks its journal as empty when it is frozen, and only then.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import uuid4
+
+from overwinter.guest.extension import PACKAGE
+from overwinter.model.point import Consistency
+from testkit.console import console_run
+from testkit.daemons import LIBVIRT_URI, LIBVIRTD
+from testkit.disks import MIB, DiskSpec, convert
+from testkit.domains import TinyGuest
+from testkit.ground import Ground
+from testkit.socket_proxy import SocketProxy, socket_proxy
+from testkit.waiting import wait_until
+
+#: So many seconds after a kill nobody may be frozen.
+LIMIT_S = 10.0
+
+#: Far more than a window takes, and than it goes on trying to thaw.
+_END_S = 150.0
+
+_CONSOLE_S = 30.0
+
+#: Seconds by which a freeze is made longer, at most, before and after the snapshot.
+_LONGER_S = 0.6
+
+_WRITER = """
+import os, sys, time
+files = [os.open(place + "/beat", os.O_WRONLY | os.O_CREAT) for place in sys.argv[1:]]
+count, worst, last = 0, 0.0, time.monotonic()
+while True:
+    for file in files:
+        os.pwrite(file, b"%d" % count, 0)
+        os.fsync(file)
+    now = time.monotonic()
+    count, worst, last = count + 1, max(worst, now - last), now
+    with open("/run/beat.new", "w") as beat:
+        beat.write("%d %d" % (count, worst * 1000))
+    os.rename("/run/beat.new", "/run/beat")
+    time.sleep(0.02)
+"""
+
+
+class Kill(Protocol):
+    """Something that goes wrong in a window, and how it is put right afterwards."""
+
+    @property
+    def name(self) -> str:
+        """Who is killed."""
+
+    def strike(self, scene: "FreezeScene", service: "subprocess.Popen[str]") -> None:
+        """Do it."""
+
+    def repair(self, scene: "FreezeScene") -> None:
+        """Let the next window find all in order."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one window came to. ``consistency`` is null when its process was killed before it could say.
+
+    ``clean``: the frozen images say that their file systems were frozen.
+    """
+
+    consistency: Consistency | None
+    taken: bool
+    clean: bool
+    frozen_after_limit: bool
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the label claims what the images deny."""
+        return self.consistency not in (None, Consistency.CRASH) and not (self.taken and self.clean)
+
+
+class FreezeScene:
+    """One guest and its windows. Chains grow by an overlay a window: take a new scene now and then."""
+
+    def __init__(self, ground: Ground, libvirt: SocketProxy) -> None:
+        self.ground = ground
+        self.libvirt = libvirt
+        disks = [DiskSpec("qcow2", size=32 * MIB), DiskSpec("raw", size=32 * MIB)]
+        self.guest: TinyGuest = ground.guests.with_python().make(f"freeze-{uuid4().hex[:6]}", disks)
+        self.guest.agent.write_file("/run/writer.py", _WRITER.encode())
+        self.guest.agent.check("python3 -IS /run/writer.py /mnt/vda /mnt/vdb >/dev/null 2>&1 </dev/null &")
+        wait_until(lambda: self.guest.agent.run("[ -e /run/beat ]").exit_code == 0, "nobody writes")
+
+    def console(self, line: str) -> str:
+        """Output of a line of shell in the guest; works without agent and while all is frozen."""
+        return console_run(self.guest.domain, line, _CONSOLE_S)
+
+    def beats(self) -> int:
+        """How often the guest has written."""
+        return int(self.console("cat /run/beat").split()[0])
+
+    def longest_stall_ms(self) -> int:
+        """The longest time between two writes until now."""
+        return int(self.console("cat /run/beat").split()[1])
+
+    def processes(self) -> list[int]:
+        """Of the extension: the keeper, then the one that freezes."""
+        lines = self.console(f"ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}'").splitlines()
+        return sorted(int(line.split()[0]) for line in lines if line.split()[:1] and PACKAGE in line)
+
+    def window(self, rng: random.Random, kill: Kill | None = None) -> Outcome:
+        """One window, in which something goes wrong at a random instant."""
+        before_s, after_s = rng.uniform(0, _LONGER_S), rng.uniform(0, _LONGER_S)
+        depth = len(self.guest.chain("vda"))
+        uri = f"{LIBVIRT_URI}?socket={self.libvirt.path}"
+        arguments = [self.guest.domain.UUIDString(), uri, str(before_s), str(after_s)]
+        service = subprocess.Popen(
+            [sys.executable, "-m", "testkit.freeze_window", *arguments], stdout=subprocess.PIPE, text=True
+        )
+        frozen = False
+        try:
+            if kill is not None:
+                _wait_for_instant(service, rng, before_s + after_s)
+                kill.strike(self, service)
+                frozen = self._is_frozen_after_limit(service)
+                kill.repair(self)
+            said, _ = service.communicate(timeout=_END_S)
+        finally:
+            service.kill()
+            service.wait()
+        taken = len(self.guest.chain("vda")) > depth
+        clean = taken and all(self.was_frozen(target) for target in self.guest.disks)
+        return Outcome(_label(said), taken, clean, frozen)
+
+    def was_frozen(self, target: str) -> bool:
+        """Whether the newest frozen image of a disk says that its file system was frozen."""
+        frozen = self.guest.chain(target)[1]
+        raw = self.ground.run.directory / f"judged-{uuid4().hex[:6]}"
+        convert(frozen, "raw" if frozen.suffix == ".raw" else "qcow2", raw)
+        header = subprocess.run(["dumpe2fs", "-h", str(raw)], capture_output=True, text=True, check=True)
+        raw.unlink()
+        return "needs_recovery" not in header.stdout
+
+    def _is_frozen_after_limit(self, service: "subprocess.Popen[str]") -> bool:
+        """Wait until nobody is left who could freeze and the guest writes, or the limit is over."""
+        deadline = time.monotonic() + LIMIT_S
+        before = self.beats()
+        while time.monotonic() < deadline:
+            if service.poll() is not None and not self.processes() and self.beats() > before:
+                return False
+        before = self.beats()
+        self.console("sleep 1")
+        return self.beats() == before
+
+
+def _wait_for_instant(service: "subprocess.Popen[str]", rng: random.Random, length_s: float) -> None:
+    """Most instants are within the freeze, some before it and after it."""
+    if rng.random() < 0.25:
+        time.sleep(rng.uniform(0, 2))
+        return
+    assert service.stdout is not None
+    service.stdout.readline()
+    time.sleep(rng.uniform(0, length_s + 0.3))
+
+
+def _label(said: str) -> Consistency | None:
+    lines = [line for line in said.splitlines() if line.startswith("{")]
+    return Consistency(json.loads(lines[-1])["consistency"]) if lines else None
+
+
+@contextmanager
+def freeze_scene(ground: Ground) -> Iterator[FreezeScene]:
+    """A scene of its own, gone at the end."""
+    path = ground.run.directory / f"libvirt-{uuid4().hex[:6]}"
+    with socket_proxy(path, LIBVIRTD.socket) as libvirt:
+        scene = FreezeScene(ground, libvirt)
+        try:
+            yield scene
+        finally:
+            ground.guests.remove(scene.guest)

@@ -1,0 +1,30 @@
+"""A doctor for tests of API and command line: it knows one VM, with one result of each kind."""
+
+from datetime import UTC, datetime
+
+from overwinter.doctor.check import Finding, Status
+from overwinter.doctor.checks import CHECKS
+from overwinter.doctor.report import Report, Result
+from overwinter.model.errors import NotFound
+
+TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+_BY_ID = {check.id: check for check in CHECKS}
+
+
+class FakeDoctor:
+    """Finds Web01 ill and everything else well."""
+
+    def examine(self, vm: str) -> Report:
+        if vm.casefold() not in ("web01", "db01"):
+            raise NotFound(f"There is no VM {vm!r}.")
+        results = [Result(_BY_ID["X1.1"], Finding(Status.PASS, "ok", {"seconds": "0.1"}))]
+        if vm.casefold() == "web01":
+            values = {"directory": "/images", "free": 12, "needed": 1024}
+            results += [
+                Result(_BY_ID["H2.13"], Finding(Status.UNKNOWN, "unknown"), "No answer within 20 s."),
+                Result(_BY_ID["H2.3"], Finding(Status.UNKNOWN, "unknown"), "No answer within 20 s."),
+                Result(_BY_ID["H5.2"], Finding(Status.WARN, "count", {"count": 16, "most": 18})),
+                Result(_BY_ID["X4.1"], Finding(Status.FAIL, "full", values)),
+            ]
+        return Report(vm, TAKEN, tuple(results), ("H3.2",))
