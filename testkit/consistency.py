@@ -77,8 +77,8 @@ class WritingGuest:
     @contextmanager
     def without_agent(self) -> Iterator[None]:
         """Within the block the guest agent does not run."""
-        self._console("systemctl stop qemu-guest-agent")
         try:
+            self._console("systemctl stop qemu-guest-agent")
             yield
         finally:
             self._console("systemctl start qemu-guest-agent")

@@ -14,7 +14,6 @@ import random
 import shutil
 import sys
 import traceback
-from collections import Counter
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -50,7 +49,7 @@ class Tally:
     """``writes_lost``: points that lack writes which a freeze would have brought to the disk."""
 
     backups: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, int] = field(default_factory=dict)
     inconsistent: int = 0
     labels_unexpected: int = 0
     failures: int = 0
@@ -80,7 +79,7 @@ class Torture:
         """One backup, judged."""
         point, evidence = self._taken(course)
         self.tally.backups += 1
-        self.tally.labels[point.consistency] += 1
+        self.tally.labels[point.consistency] = self.tally.labels.get(point.consistency, 0) + 1
         print(f"{course}: {point.consistency}, {evidence}", file=sys.stderr)
         self.tally.labels_unexpected += point.consistency is not EXPECTED[course]
         if min(evidence.found["lazy"]) < evidence.before.lazy:

@@ -10,7 +10,7 @@ import libvirt_qemu
 import pytest
 
 from overwinter.guest.agent import GuestAgent
-from overwinter.guest.vss import freeze_code
+from overwinter.guest.vss import freeze_failure
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.model.errors import FreezeFailed, GuestCommandFailed
 
@@ -43,4 +43,6 @@ def test_failures_of_shadow_copy_have_their_codes(
             agent.freeze(5)
         else:
             agent.thaw()
-    assert freeze_code(caught.value.message) == failure["code"]
+    assert freeze_failure(caught.value.message).code == failure["code"]
+    if command == "guest-fsfreeze-freeze":
+        assert caught.value.code == failure["code"]

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from overwinter.guest import replies
+from overwinter.guest.vss import freeze_failure
 from overwinter.hypervisor.agent import agent_command
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.model.agent import AgentInfo, GuestSystem
@@ -80,7 +81,7 @@ class GuestAgent:
                 self._call("guest-fsfreeze-freeze", timeout_s=timeout_s), "guest-fsfreeze-freeze"
             )
         except GuestCommandFailed as error:
-            raise FreezeFailed(error.message) from error
+            raise freeze_failure(error.message)(error.message) from error
         if count == 0:
             raise FreezeFailed("the guest agent found no file system that can be frozen")
         return count

@@ -7,7 +7,7 @@ from uuid import UUID
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.freeze_guard import HARD_STOP_S, FreezeGuard
 from overwinter.guest.thaw import ensure_thawed
-from overwinter.guest.vss import freeze_code
+from overwinter.guest.vss import freeze_failure
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import faults
 from overwinter.jobs.freezing import (
@@ -45,9 +45,8 @@ def run(
             agent.freeze(FREEZE_TIMEOUT_S)
         except (FreezeFailed, GuestAgentUnavailable) as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            code = freeze_code(error.message) if isinstance(error, FreezeFailed) else error.code
             message = f"The guest could not be frozen: {error.message}"
-            return crash_consistent(snapshot, JobError(code, message))
+            return crash_consistent(snapshot, JobError(error.code, message))
         faults.place("window.frozen")
         try:
             snapshot()
@@ -64,7 +63,9 @@ def run(
         f"The guest was thawed before the snapshot was confirmed (after {HARD_STOP_S:.0f} s the guard does "
         f"that, or another program did), so the point is crash-consistent.{words}"
     )
-    return WindowResult(Consistency.CRASH, freeze_ms, (JobError(freeze_code(words), message),), record)
+    return WindowResult(
+        Consistency.CRASH, freeze_ms, (JobError(freeze_failure(words).code, message),), record
+    )
 
 
 def _thaw(agent: GuestAgent) -> tuple[int, str]:

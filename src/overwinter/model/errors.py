@@ -289,6 +289,24 @@ class FreezeFailed(OverwinterError):
     code = "UserErrorFsFreezeFailed"
 
 
+class VssWriterFailed(FreezeFailed):
+    """Windows: a writer of the Volume Shadow Copy Service did not come to rest, or not for long enough."""
+
+    code = "ExtensionFailedVssWriterInBadState"
+
+
+class VssServiceFailed(FreezeFailed):
+    """Windows: the Volume Shadow Copy Service does not do its work."""
+
+    code = "ExtensionFailedVssServiceInBadState"
+
+
+class ComFailed(FreezeFailed):
+    """Windows: COM+, over which the Volume Shadow Copy Service is reached, does not do its work."""
+
+    code = "ExtensionSnapshotFailedCOM"
+
+
 class ExtensionUnavailable(OverwinterError):
     """This guest cannot run the extension: it has no Python, or its agent runs no programs."""
 
