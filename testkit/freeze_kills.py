@@ -27,7 +27,8 @@ class KillProcesses:
             service.kill()
         found = scene.processes() if self.extension else []
         words = [str(found[number]) for number in self.extension if number < len(found)]
-        line = f"kill -9 {' '.join(words)}; " if words else ""
+        # Stopped first, or of two that are killed the second still thaws for the first.
+        line = f"kill -STOP {' '.join(words)}; kill -9 {' '.join(words)}; " if words else ""
         line += "killall -9 qemu-ga; " if self.agent else ""
         if line:
             scene.console(line + "true")

@@ -34,7 +34,7 @@ _END_S = 150.0
 _CONSOLE_S = 30.0
 
 #: Seconds by which a freeze is made longer, at most, before and after the snapshot.
-_LONGER_S = 0.6
+_LONGER_S = 1.5
 
 _WRITER = """
 import os, sys, time
@@ -166,7 +166,7 @@ def _wait_for_instant(service: "subprocess.Popen[str]", rng: random.Random, leng
         return
     assert service.stdout is not None
     service.stdout.readline()
-    time.sleep(rng.uniform(0, length_s + 0.3))
+    time.sleep(rng.uniform(0, length_s))  # the console takes its time too
 
 
 def _label(said: str) -> Consistency | None:
