@@ -7,7 +7,7 @@ from uuid import UUID
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor.connection import Hypervisor
 from testkit.agent_socket import break_agent_socket
-from testkit.freeze_scene import FreezeScene, Kill
+from testkit.freeze_scene import FreezeScene, Instant, Kill
 
 _REPAIR_S = 60.0
 
@@ -21,17 +21,18 @@ class KillProcesses:
     agent: bool = False
     service: bool = False
 
+    def prepare(self, scene: FreezeScene, instant: Instant) -> None:
+        """Order what dies in the guest. Stopped first, or the second still thaws when the first is gone."""
+        pids = " ".join(("$keeper", "$freezer")[number] for number in self.extension)
+        lines = [f"kill -STOP {pids}; kill -9 {pids}"] if pids else []
+        lines += ["killall -9 qemu-ga"] if self.agent else []
+        if lines:
+            scene.order(instant, "; ".join(lines))
+
     def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
-        """Kill them, the service first."""
+        """Kill the service."""
         if self.service:
             service.kill()
-        found = scene.processes() if self.extension else []
-        words = [str(found[number]) for number in self.extension if number < len(found)]
-        # Stopped first, or of two that are killed the second still thaws for the first.
-        line = f"kill -STOP {' '.join(words)}; kill -9 {' '.join(words)}; " if words else ""
-        line += "killall -9 qemu-ga; " if self.agent else ""
-        if line:
-            scene.console(line + "true")
 
     def repair(self, scene: FreezeScene) -> None:
         """The service's next start thaws, as it does for every snapshot that was interrupted."""
@@ -48,6 +49,9 @@ class CutLibvirt:
 
     name: str = "libvirt"
 
+    def prepare(self, scene: FreezeScene, instant: Instant) -> None:
+        """Nothing happens in the guest."""
+
     def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
         """End all its connections."""
         scene.libvirt.cut()
@@ -62,6 +66,9 @@ class BreakSocket:
     """QEMU's end of the agent's socket is closed: nobody reaches the agent until it is restarted."""
 
     name: str = "agent socket"
+
+    def prepare(self, scene: FreezeScene, instant: Instant) -> None:
+        """Nothing happens in the guest."""
 
     def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
         """Close it."""

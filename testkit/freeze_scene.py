@@ -60,11 +60,22 @@ class Kill(Protocol):
     def name(self) -> str:
         """Who is killed."""
 
+    def prepare(self, scene: "FreezeScene", instant: "Instant") -> None:
+        """Before the window: order what the guest is to do to itself at that instant."""
+
     def strike(self, scene: "FreezeScene", service: "subprocess.Popen[str]") -> None:
-        """Do it."""
+        """At that instant: do what is done from the host."""
 
     def repair(self, scene: "FreezeScene") -> None:
         """Let the next window find all in order."""
+
+
+@dataclass(frozen=True)
+class Instant:
+    """So many seconds after the session has said a word: ``frozen``, or ``started`` for one before that."""
+
+    event: str
+    delay_s: float
 
 
 @dataclass(frozen=True)
@@ -109,15 +120,37 @@ class FreezeScene:
         """The longest time between two writes until now."""
         return int(self.console("cat /run/beat").split()[1])
 
-    def processes(self) -> list[int]:
-        """Of the extension: the keeper, then the one that freezes."""
-        lines = self.console(f"ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}'").splitlines()
-        return sorted(int(line.split()[0]) for line in lines if line.split()[:1] and PACKAGE in line)
+    def order(self, instant: Instant, line: str) -> None:
+        """Let the guest run a line of shell at an instant of the next window.
+
+        The console takes as long as a whole freeze, so it comes from inside. In the line ``$keeper`` and
+        ``$freezer`` are the processes of the extension.
+        """
+        word = f'\'"event": "{instant.event}"\''
+        script = (
+            "rm -rf /run/overwinter/*; looks=0\n"
+            f"until grep -q {word} /run/overwinter/*/answers 2>/dev/null; do\n"
+            "    sleep 0.05; looks=$((looks + 1)); [ $looks -lt 2000 ] || exit\n"
+            "done\n"
+            f"sleep {instant.delay_s:.2f}\n"
+            f"set -- $(ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}' | awk '{{print $1}}' | sort -n)\n"
+            "keeper=$1 freezer=$2\n"
+            f"{line}\n"
+        )
+        self.guest.agent.write_file("/run/order.sh", script.encode())
+        self.guest.agent.check("sh /run/order.sh >/dev/null 2>&1 </dev/null &")
+
+    def session_lives(self) -> bool:
+        """Whether a process of the extension is left."""
+        return PACKAGE in self.console(f"ps -o args | grep '[p]ython3 -IS {PACKAGE}'")
 
     def window(self, rng: random.Random, kill: Kill | None = None) -> Outcome:
         """One window, in which something goes wrong at a random instant."""
         before_s, after_s = rng.uniform(0, _LONGER_S), rng.uniform(0, _LONGER_S)
         depth = len(self.guest.chain("vda"))
+        instant = _instant(rng, before_s + after_s)
+        if kill is not None:
+            kill.prepare(self, instant)
         uri = f"{LIBVIRT_URI}?socket={self.libvirt.path}"
         arguments = [self.guest.domain.UUIDString(), uri, str(before_s), str(after_s)]
         service = subprocess.Popen(
@@ -126,7 +159,7 @@ class FreezeScene:
         frozen = False
         try:
             if kill is not None:
-                _wait_for_instant(service, rng, before_s + after_s)
+                _wait_for(service, instant)
                 kill.strike(self, service)
                 frozen = self._is_frozen_after_limit(service)
                 kill.repair(self)
@@ -152,21 +185,25 @@ class FreezeScene:
         deadline = time.monotonic() + LIMIT_S
         before = self.beats()
         while time.monotonic() < deadline:
-            if service.poll() is not None and not self.processes() and self.beats() > before:
+            if service.poll() is not None and not self.session_lives() and self.beats() > before:
                 return False
         before = self.beats()
         self.console("sleep 1")
         return self.beats() == before
 
 
-def _wait_for_instant(service: "subprocess.Popen[str]", rng: random.Random, length_s: float) -> None:
-    """Most instants are within the freeze, some before it and after it."""
+def _instant(rng: random.Random, length_s: float) -> Instant:
+    """Most are within the freeze, some before it and after it."""
     if rng.random() < 0.25:
-        time.sleep(rng.uniform(0, 2))
-        return
-    assert service.stdout is not None
-    service.stdout.readline()
-    time.sleep(rng.uniform(0, length_s))  # the console takes its time too
+        return Instant("started", rng.uniform(0, 2))
+    return Instant("frozen", rng.uniform(0, length_s))
+
+
+def _wait_for(service: "subprocess.Popen[str]", instant: Instant) -> None:
+    if instant.event == "frozen":
+        assert service.stdout is not None
+        service.stdout.readline()
+    time.sleep(instant.delay_s)
 
 
 def _label(said: str) -> Consistency | None:
