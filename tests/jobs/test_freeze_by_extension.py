@@ -180,7 +180,7 @@ def test_a_job_can_be_cancelled_while_scripts_run(scene: Scene) -> None:
     with pytest.raises(JobCancelled):
         window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/pre"))
     assert not taken
-    scene.sh("pkill sleep")  # what runs is not cut short, but nothing comes of it
+    scene.sh("killall sleep")  # what runs is not cut short, but nothing comes of it
     wait_until(
         lambda: scene.guest.agent.run("test -e /run/post").exit_code == 0, "the post-script did not run"
     )
@@ -189,4 +189,4 @@ def test_a_job_can_be_cancelled_while_scripts_run(scene: Scene) -> None:
     scene.sh("rm -f /run/post /run/slow")
     result = window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/slow"))
     assert taken and result.consistency is Consistency.FILE_SYSTEM, "the snapshot is there, and stood still"
-    scene.sh("pkill sleep")
+    scene.sh("killall sleep")
