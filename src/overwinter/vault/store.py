@@ -286,7 +286,7 @@ def open_vault(url: str, key: KeySource, cache: ReadCache | None = None) -> Vaul
     """Open a vault; one in an object store is read through ``cache``.
 
     Raises ``VaultKeyWrong`` before anything else is read, ``VaultFormatUnsupported``, ``VaultDataCorrupt``,
-    and ``VaultError`` when there is no vault.
+    ``VaultObjectMissing`` when its config is lost, and ``VaultError`` when there is no vault.
     """
     return open_vault_on(open_storage(url, cache), url, key)
 
@@ -342,6 +342,10 @@ def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tupl
     try:
         opened = unlock(storage, key)
     except VaultObjectMissing as error:
+        if storage.list("packs/"):
+            raise VaultObjectMissing(
+                f"The vault at {url} has lost its config. Repair makes it anew: overwinter vault repair"
+            ) from error
         raise VaultError(f"There is no vault at {url}.") from error
     keys = VaultKeys(opened.data_key, opened.stored.wrap.vault)
     return BlobStore(storage, keys, random), opened.chunk_size
