@@ -184,6 +184,24 @@ def test_lies_about_frozen_file_systems_cost_the_label_only(
         ensure_thawed(hypervisor, uuid, timeout_s=0.5)
 
 
+def test_an_agent_that_never_answers_the_freeze_is_told_from_one_that_refuses(
+    played: HostileAgent, hypervisor: Hypervisor, uuid: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "FREEZE_TIMEOUT_S", 1)
+    answers = {"guest-fsfreeze-thaw": 0, "guest-fsfreeze-status": "thawed"}
+
+    def say(me: HostileAgent, command: Command) -> None:
+        name = str(command["execute"])
+        if name == "guest-fsfreeze-freeze":
+            return
+        me.answer(answers[name])
+
+    played.on_command = say
+    result = window.run(hypervisor, uuid, lambda: None)
+    assert result.consistency is Consistency.CRASH
+    assert [warning.code for warning in result.warnings] == ["GuestAgentSnapshotTaskStatusError"]
+
+
 @pytest.mark.parametrize(
     ("info", "state"),
     [

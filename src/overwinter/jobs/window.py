@@ -16,7 +16,12 @@ from overwinter.guest.freeze_guard import HARD_STOP_S, FreezeGuard
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import faults
-from overwinter.model.errors import FreezeFailed, GuestAgentUnavailable, GuestCommandFailed
+from overwinter.model.errors import (
+    FreezeFailed,
+    GuestAgentUnavailable,
+    GuestCommandFailed,
+    SnapshotStatusUnknown,
+)
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
 
@@ -67,7 +72,8 @@ def run(hypervisor: Hypervisor, vm_uuid: UUID, snapshot: Callable[[], None]) -> 
             agent.freeze(FREEZE_TIMEOUT_S)
         except (FreezeFailed, GuestAgentUnavailable) as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            return _crash_consistent(snapshot, error.code, f"The guest could not be frozen: {error.message}")
+            code = FreezeFailed.code if isinstance(error, FreezeFailed) else SnapshotStatusUnknown.code
+            return _crash_consistent(snapshot, code, f"The guest could not be frozen: {error.message}")
         faults.place("window.frozen")
         try:
             snapshot()
