@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs clean lock
+.PHONY: help setup test lint demo clean-demo bench bench-vault torture-vault torture-jobs gallery clean lock
 
 PYTHON := .venv/bin/python
 
@@ -49,6 +49,10 @@ torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1
 torture-jobs: ## jobs killed at every step, servers away, disks full, 40 days of backups; SHORT=1: less; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_jobs $(if $(SHORT),--short)
+
+gallery: ## every fault of docs/fault-gallery.md injected, explained, mended; FAULTS="'VM paused'": some; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.gallery $(FAULTS)
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

@@ -1,0 +1,261 @@
+"""What faults happen to: a real service whose way to libvirt and to its database can be cut, and its VMs."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import libvirt
+
+from overwinter.jobs.service import Service
+from overwinter.model.default_policies import standard_content
+from overwinter.model.errors import OverwinterError
+from overwinter.model.extension import Extension
+from overwinter.model.job import Job
+from overwinter.model.point import Consistency
+from overwinter.model.policy import DEFAULT_POLICY
+from overwinter.model.profile import OVERWINTER, find_profile
+from overwinter.model.protection import ProtectedItem
+from testkit.daemons import LIBVIRTD
+from testkit.disks import MIB, DiskSpec, write_image
+from testkit.domains import TinyGuest
+from testkit.file_systems import small_file_system
+from testkit.ground import Ground
+from testkit.job_days import Clock
+from testkit.postgres import postgres_server
+from testkit.socket_proxy import SocketProxy, socket_proxy
+from testkit.station import Station, open_station
+
+Result = TypeVar("Result")
+
+#: A service with our own profile whose catalog is on a PostgreSQL server.
+POSTGRESQL = "postgresql"
+
+_SOCKET = ".s.PGSQL.5432"
+
+#: Between two backups, so that points expire on the host and chains stay short.
+_APART = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an operation told of its failure: code and message; both empty when it did not fail."""
+
+    code: str
+    message: str
+
+
+@dataclass
+class Patient:
+    """A VM under protection.
+
+    ``station`` is the service with the vault that the VM is protected in; ``expected`` are the codes of
+    warnings that a good backup of it has all the same.
+    """
+
+    station: Station
+    clock: Clock
+    guest: TinyGuest
+    item: ProtectedItem
+    expected: tuple[str, ...] = ()
+
+    @property
+    def service(self) -> Service:
+        """The service that protects it."""
+        return self.station.service
+
+    @property
+    def vault(self) -> Path:
+        """The directory of its vault."""
+        return Path(self.station.vault.url.removeprefix("file://"))
+
+    def write(self) -> None:
+        """Change something on every disk, from inside the guest if it runs."""
+        if self.guest.domain.isActive():
+            self.guest.agent.check(
+                "for d in /mnt/*; do dd if=/dev/urandom of=$d/f bs=64k count=9 2>/dev/null; done; sync"
+            )
+            return
+        for target in self.guest.disks:
+            top = self.guest.chain(target)[0]
+            write_image(top, _format(top), [(MIB, os.urandom(MIB))])
+
+    def backup_is_right(self) -> None:
+        """A backup with nothing to complain of, restored and compared with what was frozen."""
+        self.clock.now += _APART
+        self.write()
+        point = self.station.backup(self.item, expected=self.expected)
+        targets = [disk.target for disk in self.service.manifest_disks(point)]
+        truths = {target: self.station.truth(self.guest, target) for target in targets}
+        self.station.check_restore(point, truths)
+        for truth in truths.values():
+            truth.unlink()
+
+    def reopen_vault(self) -> None:
+        """Let the service open the vault anew, as after a restart; so it sees what was done to its files."""
+        self.service._runtime.vaults.forget(self.station.vault.id)
+
+    def verify(self) -> Job:
+        """Start a verification of all data of its vault."""
+        return self.service.vaults.verify(self.station.vault.name, read_percent=100, point_id=None)
+
+    def ended(self, start: Callable[[], Job]) -> Job:
+        """The job once it has ended, however."""
+        return self.station.ended(start())
+
+    def completed(self, start: Callable[[], Job]) -> Job:
+        """The job once it has completed."""
+        return self.station.completed(start())
+
+
+def told(patient: Patient, start: Callable[[], Job]) -> Told:
+    """What an operation told: the error of a request that was refused, or the first one of its job."""
+    patient.clock.now += timedelta(minutes=1)
+    try:
+        job = patient.ended(start)
+    except OverwinterError as error:
+        return Told(error.code, error.message)
+    if not job.errors:
+        return Told("", "")
+    return Told(job.errors[0].code, job.errors[0].message)
+
+
+def backup(patient: Patient) -> Told:
+    """A backup as a person asks for it."""
+    return told(patient, lambda: patient.service.backup(patient.item, expires=None))
+
+
+@dataclass
+class Scene:
+    """A service, and VMs for faults to happen to."""
+
+    station: Station
+    clock: Clock
+    libvirt: SocketProxy
+    database: SocketProxy | None = None
+    _running: Patient | None = field(default=None, repr=False)
+    _over: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def ground(self) -> Ground:
+        """What the service stands on."""
+        return self.station.ground
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """While one fault is shown; afterwards everything goes that was made for it."""
+        with ExitStack() as self._over:
+            yield
+
+    def meanwhile(self, what: AbstractContextManager[Result]) -> Result:
+        """Have something until the fault was shown."""
+        return self._over.enter_context(what)
+
+    def directory(self) -> Path:
+        """A new name in the scene's directory, for nobody yet."""
+        return self.station.directory / f"gallery-{uuid4().hex[:6]}"
+
+    def small_directory(self, mib: int, options: str = "") -> Path:
+        """A new directory that is a file system of so many MiB."""
+        return self.meanwhile(small_file_system(self.directory(), mib, options))
+
+    def running(self) -> Patient:
+        """The VM that runs, healthy, shared by faults that leave it so. Its policy wants frozen systems."""
+        if self._running is None:
+            guest = self._make_guest("qcow2", start=True)
+            self._running = self.protect(guest, self.strict_policy())
+        return self._running
+
+    def stopped(self, *formats: str) -> Patient:
+        """A new VM that is off."""
+        return self.protect(self.make_guest(*formats))
+
+    def strict_policy(self) -> str:
+        """A policy that wants frozen file systems."""
+        return self.station.put_policy(
+            "Gallery", replace(standard_content(), extension=Extension(Consistency.FILE_SYSTEM, retries=0))
+        )
+
+    def make_guest(
+        self, *formats: str, start: bool = False, file_system: bool = False, agent: bool = True
+    ) -> TinyGuest:
+        """A new guest. One that is started has file systems."""
+        guest = self._make_guest(*formats or ("qcow2",), start=start, file_system=file_system, agent=agent)
+        self._over.callback(self.ground.guests.remove, guest)
+        return guest
+
+    def make_guest_in(self, place: Path, *, size: int = 64 * MIB, start: bool = False) -> TinyGuest:
+        """A new guest whose disk lies in ``place``."""
+        guest = self.ground.guests.make(f"gal-{uuid4().hex[:6]}", [DiskSpec(size=size)], start=False)
+        self._over.callback(self.ground.guests.remove, guest)
+        old = guest.disks["vda"]
+        new = place / old.name
+        subprocess.run(["cp", "--sparse=always", old, new], check=True)
+        old.unlink()
+        redefine(guest, str(old), str(new))
+        guest.disks["vda"] = new
+        if start:
+            guest.start()
+        return guest
+
+    def _make_guest(
+        self, *formats: str, start: bool, file_system: bool = False, agent: bool = True
+    ) -> TinyGuest:
+        specs = [DiskSpec(form, size=64 * MIB, file_system=start or file_system) for form in formats]
+        return self.ground.guests.make(f"gal-{uuid4().hex[:6]}", specs, start=start, agent=agent)
+
+    def protect(self, guest: TinyGuest, policy: str = DEFAULT_POLICY, vault: str | None = None) -> Patient:
+        """The guest under protection; in a vault of its own when ``vault`` says where that shall lie."""
+        station = self.station
+        if vault is not None:
+            made = station.service.vaults.create(f"v{uuid4().hex[:8]}", "default", vault)
+            station = replace(station, vault=made)
+        return Patient(station, self.clock, guest, station.protect(guest, policy))
+
+    def in_own_vault(self) -> Patient:
+        """A new VM that is off, with one good backup in a vault of its own."""
+        patient = self.protect(self.make_guest(), vault=self.directory().as_uri())
+        patient.backup_is_right()
+        return patient
+
+    def give_up_running(self) -> None:
+        """Make another running VM for the next fault, since this one may not be healthy any more."""
+        if self._running is not None:
+            self.ground.guests.remove(self._running.guest)
+        self._running = None
+
+
+def redefine(guest: TinyGuest, old: str, new: str) -> None:
+    """Replace a piece of a guest's persistent definition."""
+    xml = guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    assert old in xml
+    guest.domain.connect().defineXML(xml.replace(old, new))
+
+
+def _format(path: Path) -> str:
+    return "raw" if path.suffix == ".raw" else "qcow2"
+
+
+@contextmanager
+def open_scene(ground: Ground, place: str = OVERWINTER.name) -> Iterator[Scene]:
+    """A scene with a service of that support profile, or with its catalog on PostgreSQL."""
+    directory = ground.run.directory / f"gallery-{uuid4().hex[:6]}"
+    directory.mkdir(mode=0o755)
+    clock = Clock()
+    with ExitStack() as stack:
+        daemon = stack.enter_context(socket_proxy(directory / "libvirt", LIBVIRTD.socket))
+        database, url = None, None
+        if place == POSTGRESQL:
+            server = stack.enter_context(postgres_server(directory / "postgres"))
+            database = stack.enter_context(socket_proxy(directory / _SOCKET, server.directory / _SOCKET))
+            url = server.new_database().replace(str(server.directory), str(directory))
+        profile = OVERWINTER if place == POSTGRESQL else find_profile(place)
+        station = stack.enter_context(
+            open_station(ground, url, clock, f"qemu+unix:///system?socket={daemon.path}", profile)
+        )
+        yield Scene(station, clock, daemon, database)

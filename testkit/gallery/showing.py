@@ -1,0 +1,99 @@
+"""One fault shown: injected, met by the product, mended, and the VM as good as before."""
+
+import traceback
+from dataclasses import dataclass
+
+from overwinter.codebook.book import GuestSystem, find
+from overwinter.model.job import JobStatus
+from testkit.gallery.fault import Fault
+from testkit.gallery.scene import Patient, Scene, Told
+
+#: Repairs of the code book that are nothing but the next backup, which stores anew what a vault has lost.
+_BACKUPS = ("backup", "chunk-heal")
+
+#: Repairs after which a whole vault must be sound.
+_OF_VAULTS = ("index-rebuild", "chunk-heal")
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What came of a fault.
+
+    ``told`` is what the product said, ``cause`` the first cause it names. ``is_repaired`` is null where a
+    person has to act; ``is_sound`` tells whether a backup is right once the fault is over.
+    """
+
+    fault: Fault
+    told: Told
+    cause: str | None
+    is_repaired: bool | None
+    is_sound: bool
+
+    @property
+    def has_right_code(self) -> bool:
+        """Whether the product told the code it must."""
+        return self.told.code == self.fault.code
+
+    @property
+    def has_right_cause(self) -> bool:
+        """Whether the product names the real cause first."""
+        return self.cause == self.fault.cause
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all is as it must be but the cause."""
+        return self.has_right_code and self.is_sound and self.is_repaired is not False
+
+
+def show(scene: Scene, fault: Fault) -> Showing:
+    """Show a fault. What goes wrong afterwards is told on stderr. Raises what injecting it raises."""
+    repaired = None
+    sound = False
+    try:
+        with scene.showing():
+            with fault.inject(scene) as patient:
+                said = fault.attempt(patient)
+                cause = first_cause(said, GuestSystem.LINUX, scene.station.service.profile.edition)
+                if fault.repair is not None:
+                    fault.before_repair(patient)
+                    repaired = _is_repaired(patient, fault.repair)
+            sound = _backup_is_right(patient)
+    finally:
+        if not sound:
+            scene.give_up_running()
+    return Showing(fault, said, cause, repaired, sound)
+
+
+def first_cause(told: Told, system: GuestSystem, edition: str | None) -> str | None:
+    """The cause that the product names first: of the code's, in order, the first that such a guest can have.
+
+    Null where the code book does not have the code.
+    """
+    entry = find(told.code)
+    if entry is None:
+        return None
+    possible = (each.id for each in entry.causes_in(edition) if each.system in (None, system))
+    return next(possible, None)
+
+
+def _is_repaired(patient: Patient, repair: str) -> bool:
+    """Whether the product mends it when asked to, so that a backup is right."""
+    if repair not in _BACKUPS:
+        job = patient.ended(lambda: patient.service.repair(patient.item))
+        done = [] if job.report is None else job.report["repairs"]
+        assert isinstance(done, list)
+        if job.status is not JobStatus.COMPLETED or repair not in [each["repair"] for each in done]:
+            traceback.print_exception(AssertionError(f"{repair} was not done: {job.errors}, {done}"))
+            return False
+    if not _backup_is_right(patient):
+        return False
+    return repair not in _OF_VAULTS or patient.ended(patient.verify).status is JobStatus.COMPLETED
+
+
+def _backup_is_right(patient: Patient) -> bool:
+    try:
+        patient.backup_is_right()
+    except Exception as error:  # noqa: BLE001 (told; the showing says that it went wrong)
+        traceback.print_exception(error)
+        return False
+    return True
