@@ -1,18 +1,22 @@
 """One fault shown: injected, met by the product, mended, and the VM as good as before."""
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from overwinter.codebook.book import GuestSystem, find
 from overwinter.model.job import JobStatus
 from testkit.gallery.fault import Fault
 from testkit.gallery.scene import Patient, Scene, Told
+from testkit.torture import tell
 
-#: Repairs of the code book that are nothing but the next backup, which stores anew what a vault has lost.
-_BACKUPS = ("backup", "chunk-heal")
+#: Repairs of the code book that are nothing but the next backup. Healing stores anew what a vault has lost.
+_BACKUP = "backup"
+_HEAL = "chunk-heal"
 
 #: Repairs after which a whole vault must be sound.
-_OF_VAULTS = ("index-rebuild", "chunk-heal")
+_OF_VAULTS = ("index-rebuild", _HEAL)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def show(scene: Scene, fault: Fault) -> Showing:
                 cause = first_cause(said, GuestSystem.LINUX, scene.station.service.profile.edition)
                 if fault.repair is not None:
                     fault.before_repair(patient)
-                    repaired = _is_repaired(patient, fault.repair)
-            sound = _backup_is_right(patient)
+                    repaired = _succeeds(partial(_is_repaired, patient, fault.repair))
+            sound = _succeeds(patient.backup_is_right)
     finally:
         if not sound:
             scene.give_up_running()
@@ -77,23 +81,32 @@ def first_cause(told: Told, system: GuestSystem, edition: str | None) -> str | N
 
 
 def _is_repaired(patient: Patient, repair: str) -> bool:
-    """Whether the product mends it when asked to, so that a backup is right."""
-    if repair not in _BACKUPS:
-        job = patient.ended(lambda: patient.service.repair(patient.item))
-        done = [] if job.report is None else job.report["repairs"]
-        assert isinstance(done, list)
-        if job.status is not JobStatus.COMPLETED or repair not in [each["repair"] for each in done]:
-            traceback.print_exception(AssertionError(f"{repair} was not done: {job.errors}, {done}"))
-            return False
-    if not _backup_is_right(patient):
+    """Whether the product mends it when asked to, so that backups are right, and a vault is sound."""
+    if repair == _HEAL:
+        patient.station.backup(patient.item)  # before the guest writes over what the vault has lost
+    elif repair != _BACKUP and not _is_done(patient, repair):
         return False
-    return repair not in _OF_VAULTS or patient.ended(patient.verify).status is JobStatus.COMPLETED
+    if repair in _OF_VAULTS:
+        patient.completed(patient.verify)
+    patient.backup_is_right()
+    return True
 
 
-def _backup_is_right(patient: Patient) -> bool:
+def _is_done(patient: Patient, repair: str) -> bool:
+    """Whether the job that mends a VM did that repair, and all went well."""
+    job = patient.ended(lambda: patient.service.repair(patient.item))
+    report = job.report or {"repairs": []}
+    done = report["repairs"]
+    assert isinstance(done, list)
+    if job.status is JobStatus.COMPLETED and repair in [each["repair"] for each in done]:
+        return True
+    tell(f"  {repair} was not done: {job.errors}, {done}")
+    return False
+
+
+def _succeeds(act: Callable[[], bool | None]) -> bool:
     try:
-        patient.backup_is_right()
+        return act() is not False
     except Exception as error:  # noqa: BLE001 (told; the showing says that it went wrong)
         traceback.print_exception(error)
         return False
-    return True

@@ -1,8 +1,8 @@
 """What a machine may mend of a VM and its disk chains, with nobody looking on.
 
 Each repair looks first whether there is something to mend and whether mending it is safe, then acts, then
-looks again. None of them deletes a point, touches a lock, or changes what a guest reads from its disks, so
-none needs to be undone.
+looks again. None of them deletes a point before it expires, touches a lock, or changes what a guest reads from its
+disks, so none needs to be undone.
 """
 
 import time
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from overwinter.catalog import items, merges, policies
+from overwinter.catalog import items, merges, points, policies
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.thaw import ensure_thawed, is_off
@@ -200,10 +200,17 @@ def _end_block_jobs(case: Case) -> None:
         stale_job.end(case.runtime.hypervisor, case.item.vm_uuid, target)
 
 
-def _unneeded_overlay(case: Case) -> str | None:
+def _overdue_clean_up(case: Case) -> str | None:
+    """Expired points alone are no finding while there is room: the next backup removes them."""
     if merging.is_due(case.runtime, case.item.vm_uuid):
         return "Overlays that no restore point needs are still in the VM's chain."
-    return None
+    with case.runtime.catalog.transaction() as tx:
+        policy = policies.get_by_id(tx, case.item.policy_id)
+        count = len(points.restore_points_of(tx, case.item.vm_uuid))
+        doomed, _ = prune.removable(tx, case.runtime, case.item, policy)
+    if count < prune.NEAR_THE_LIMIT or not doomed:
+        return None
+    return f"{len(doomed)} of the VM's {count} restore points have expired and were not cleaned up."
 
 
 def _clean_up(case: Case) -> None:
@@ -258,5 +265,5 @@ REPAIRS = (
     Repair("block-job-abort", _stale_block_job, _end_block_jobs),
     Repair("overlay-adopt", _outdated_definition, _adopt_overlays),
     Repair("index-rebuild", _damaged_vault, _rebuild_index),
-    Repair("clean-up", _unneeded_overlay, _clean_up),
+    Repair("clean-up", _overdue_clean_up, _clean_up),
 )

@@ -165,7 +165,7 @@ FAULTS = (
         "agent lies about the freeze",
         "The agent says that it froze, and it did not.",
         "UserErrorFsFreezeFailed",
-        "C-FS-DIRTY",
+        "C-AGENT-ERROR",
         _played(_answering(guest_fsfreeze_freeze=3)),
     ),
 )

@@ -16,12 +16,24 @@ _STALE = "C-BLOCK-JOB-STALE"
 @contextmanager
 def _copy(scene: Scene) -> Iterator[Patient]:
     patient = scene.running()
-    copy = scene.directory()
-    target = f'<disk type="file"><driver type="qcow2"/><source file="{copy}"/></disk>'
-    patient.guest.domain.blockCopy("vda", target, flags=libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB)
+    _begin_copy(scene, patient, {})
     _wait_ready(patient)
     yield patient
     _abort(patient)
+
+
+@contextmanager
+def _slow_copy(scene: Scene) -> Iterator[Patient]:
+    patient = scene.running()
+    _begin_copy(scene, patient, {libvirt.VIR_DOMAIN_BLOCK_COPY_BANDWIDTH: 1})
+    yield patient
+    _abort(patient)
+
+
+def _begin_copy(scene: Scene, patient: Patient, parameters: dict[str, int]) -> None:
+    target = f'<disk type="file"><driver type="qcow2"/><source file="{scene.directory()}"/></disk>'
+    flags = libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
+    patient.guest.domain.blockCopy("vda", target, parameters, flags)
 
 
 @contextmanager
@@ -54,10 +66,12 @@ def _open_backup(scene: Scene) -> Iterator[Patient]:
     """Another backup program was killed and left libvirt's backup job open."""
     patient = scene.running()
     place = scene.directory()
+    place.mkdir()
+    place.chmod(0o777)
     patient.guest.domain.backupBegin(
-        f"<domainbackup mode='pull'><server transport='unix' socket='{place}.sock'/><disks>"
+        f"<domainbackup mode='pull'><server transport='unix' socket='{place}/socket'/><disks>"
         "<disk name='vda' backup='yes' type='file'>"
-        f"<scratch file='{place}.scratch'/></disk></disks></domainbackup>",
+        f"<scratch file='{place}/scratch'/></disk></disks></domainbackup>",
         None,
     )
     yield patient
@@ -82,6 +96,14 @@ FAULTS = (
         _STATE,
         _STALE,
         _copy,
+        repair="block-job-abort",
+    ),
+    Fault(
+        "block copy stands still",
+        "Somebody's copy of the running disk moves one byte a second.",
+        _STATE,
+        _STALE,
+        _slow_copy,
         repair="block-job-abort",
     ),
     Fault(

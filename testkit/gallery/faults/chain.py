@@ -9,8 +9,10 @@ from pathlib import Path
 import libvirt
 
 from overwinter.model.job import Job
-from testkit.disks import MIB, write_image
+from testkit.disks import MIB, chain, write_image
+from testkit.domains import disk_files
 from testkit.gallery.fault import Fault
+from testkit.gallery.held import held
 from testkit.gallery.scene import Patient, Scene, Told, redefine, told
 from testkit.waiting import wait_until
 
@@ -48,39 +50,38 @@ def _cut(image: Path) -> None:
 
 
 def _on_itself(image: Path) -> None:
-    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(image)]
-    subprocess.run(rebase, check=True)
+    _rebase(image, image)
 
 
 def _on_nothing(image: Path) -> None:
-    lost = image.with_name("lost.qcow2")
-    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", str(lost), str(image)]
-    subprocess.run(rebase, check=True)
+    _rebase(image, image.with_name("lost.qcow2"))
 
 
-@contextmanager
-def _redefined_while_running(scene: Scene) -> Iterator[Patient]:
-    """A configuration tool defines the VM anew from its template, which names the original image."""
-    patient = scene.running()
-    patient.backup_is_right()
-    _name_original(patient)
-    yield patient
-    _name_overlay(patient)
+def _rebase(image: Path, below: Path) -> None:
+    command = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", str(below), str(image)]
+    subprocess.run(command, check=True)
 
 
-def _name_original(patient: Patient) -> None:
-    overlay = patient.guest.chain("vda")[0]
-    xml = patient.guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    original = patient.guest.disks["vda"]
-    xml = xml.replace(str(overlay), str(original))
-    patient.guest.domain.connect().defineXML(xml)
+def _defined_anew(number: int) -> Callable[[Scene], AbstractContextManager[Patient]]:
+    """A tool defines the running VM anew, as it was when it ran on that layer of its chain."""
+
+    @contextmanager
+    def inject(scene: Scene) -> Iterator[Patient]:
+        patient = scene.running()
+        patient.backup_is_right()
+        patient.backup_is_right()
+        _name_image(patient, patient.guest.chain("vda")[number])
+        yield patient
+        _name_image(patient, patient.guest.chain("vda")[0])
+
+    return inject
 
 
-def _name_overlay(patient: Patient) -> None:
-    overlay, original = patient.guest.chain("vda")[0], patient.guest.disks["vda"]
-    xml = patient.guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    if str(overlay) not in xml:
-        redefine(patient.guest, f"'{original}'", f"'{overlay}'")
+def _name_image(patient: Patient, image: Path) -> None:
+    """Let the persistent definition name that image for the disk."""
+    domain = patient.guest.domain
+    named = disk_files(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)["vda"]
+    redefine(patient.guest, f"<source file='{named}'", f"<source file='{image}'")
 
 
 @contextmanager
@@ -104,6 +105,40 @@ def _written_to_under_way(patient: Patient) -> Told:
         return job
 
     return told(patient, start)
+
+
+def _before_transfer(do: Callable[[Path], None]) -> Callable[[Patient], Told]:
+    """A backup between whose snapshot and transfer something happens to the frozen image."""
+
+    def attempt(patient: Patient) -> Told:
+        patient.backup_is_right()
+
+        def start() -> Job:
+            with held("snapshot.taken", patient.station.directory) as arrived:
+                job = patient.service.backup(patient.item, expires=None)
+                arrived()
+                do(patient.guest.chain("vda")[1])
+            return job
+
+        return told(patient, start)
+
+    return attempt
+
+
+def _resize(image: Path) -> None:
+    subprocess.run(["qemu-img", "resize", "-q", "-f", "qcow2", image, "+8M"], check=True)
+
+
+def _onto_a_copy(image: Path) -> None:
+    below = chain(image)[1]
+    copy = below.with_name(f"{below.name}.copy")
+    subprocess.run(["cp", "--sparse=always", below, copy], check=True)
+    _rebase(image, copy)
+
+
+@contextmanager
+def _stopped(scene: Scene) -> Iterator[Patient]:
+    yield scene.stopped()
 
 
 FAULTS = (
@@ -161,7 +196,15 @@ FAULTS = (
         "A tool defined the running VM anew, with the image below its overlays.",
         _UNEXPECTED,
         "C-CHAIN-FOREIGN",
-        _redefined_while_running,
+        _defined_anew(-1),
+        repair="overlay-adopt",
+    ),
+    Fault(
+        "definition of last week",
+        "Somebody put back a definition of the running VM that was saved some backups ago.",
+        _UNEXPECTED,
+        "C-CHAIN-FOREIGN",
+        _defined_anew(1),
         repair="overlay-adopt",
     ),
     Fault(
@@ -171,6 +214,24 @@ FAULTS = (
         "C-CHAIN-FOREIGN",
         _slow,
         _written_to_under_way,
+        repair="backup",
+    ),
+    Fault(
+        "frozen image resized",
+        "Somebody resized a frozen image before it was transferred.",
+        _UNEXPECTED,
+        "C-CHAIN-FOREIGN",
+        _stopped,
+        _before_transfer(_resize),
+        repair="backup",
+    ),
+    Fault(
+        "frozen overlay rebased",
+        "Somebody rebased a frozen overlay onto a copy before it was transferred.",
+        _UNEXPECTED,
+        "C-CHAIN-FOREIGN",
+        _stopped,
+        _before_transfer(_onto_a_copy),
         repair="backup",
     ),
 )

@@ -1,17 +1,15 @@
 """Faults of protection: stopped, deleted, in another vault, already at work."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from overwinter.catalog import jobs
-from overwinter.jobs import faults as places
 from overwinter.model.job import Job, JobOperation, JobStatus
 from testkit.gallery.fault import Fault
+from testkit.gallery.held import held
 from testkit.gallery.scene import Patient, Scene, Told, told
-from testkit.waiting import wait_until
 
 
 @contextmanager
@@ -78,17 +76,12 @@ def _busy_elsewhere(scene: Scene) -> Iterator[Patient]:
 
 def _twice(patient: Patient) -> Told:
     """A backup asked for while another one runs."""
-    marker = patient.station.directory / f"hold-{uuid4().hex[:6]}"
-    os.environ[places.HOLD] = f"snapshot.taken:{marker}"
-    try:
+    with held("snapshot.taken", patient.station.directory) as arrived:
         first = patient.service.backup(patient.item, expires=None)
-        wait_until(marker.exists, "the first backup did not come so far", 120)
+        arrived()
         said = told(patient, lambda: patient.service.backup(patient.item, expires=None))
-        marker.write_text("go on")
-        patient.ended(lambda: first)
-        return said
-    finally:
-        del os.environ[places.HOLD]
+    patient.ended(lambda: first)
+    return said
 
 
 FAULTS = (

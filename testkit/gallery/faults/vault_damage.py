@@ -1,5 +1,6 @@
 """Damage to what a vault holds: bits flipped, objects cut and lost."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -25,6 +26,15 @@ def _flip(path: Path) -> None:
 
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _empty(path: Path) -> None:
+    """As after a power failure, on storage that had promised too much."""
+    path.write_bytes(b"")
+
+
+def _make_noise(path: Path) -> None:
+    path.write_bytes(os.urandom(path.stat().st_size))
 
 
 def _damaged(
@@ -123,6 +133,24 @@ FAULTS = (
         repair=_HEAL,
     ),
     Fault(
+        "data emptied",
+        "A power failure left a pack of no bytes.",
+        _CORRUPT,
+        "C-STORAGE-DEFECT",
+        _damaged(_LARGE_PACKS, _empty, newest=True),
+        _verify,
+        repair=_HEAL,
+    ),
+    Fault(
+        "data overwritten",
+        "A pack is noise from beginning to end.",
+        _CORRUPT,
+        "C-STORAGE-DEFECT",
+        _damaged(_LARGE_PACKS, _make_noise, newest=True),
+        _verify,
+        repair=_HEAL,
+    ),
+    Fault(
         "all data lost",
         "Somebody deleted all packs.",
         _MISSING,
@@ -133,9 +161,17 @@ FAULTS = (
     Fault(
         "a point's manifest damaged",
         "A bit of the newest point's manifest has flipped.",
-        _CORRUPT,
-        "C-STORAGE-DEFECT",
+        _MISSING,
+        "C-OBJECT-LOST",
         _damaged("manifests/**/*", _flip, newest=True),
-        _verify,
+        repair="backup",
+    ),
+    Fault(
+        "a point's manifest lost",
+        "Somebody deleted the newest point's manifest.",
+        _MISSING,
+        "C-OBJECT-LOST",
+        _damaged("manifests/**/*", Path.unlink, newest=True),
+        repair="backup",
     ),
 )
