@@ -217,9 +217,9 @@ class Scene:
             station = replace(station, vault=made)
         return Patient(station, self.clock, guest, station.protect(guest, policy))
 
-    def in_own_vault(self) -> Patient:
+    def in_own_vault(self, url: str | None = None) -> Patient:
         """A new VM that is off, with one good backup in a vault of its own."""
-        patient = self.protect(self.make_guest(), vault=self.directory().as_uri())
+        patient = self.protect(self.make_guest(), vault=url or self.directory().as_uri())
         patient.backup_is_right()
         return patient
 

@@ -1,8 +1,8 @@
 """What a machine may mend of a VM and its disk chains, with nobody looking on.
 
 Each repair looks first whether there is something to mend and whether mending it is safe, then acts, then
-looks again. None of them deletes a point before it expires, touches a lock, or changes what a guest reads from its
-disks, so none needs to be undone.
+looks again. None of them deletes a point before it expires, touches a lock, or changes what a guest reads
+from its disks, so none needs to be undone.
 """
 
 import time
