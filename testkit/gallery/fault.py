@@ -4,7 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from testkit.gallery.scene import Patient, Scene, Told, backup
+from testkit.gallery.patient import Patient, Told, backup
+from testkit.gallery.scene import Scene
 
 
 def _nothing(_patient: Patient) -> None:

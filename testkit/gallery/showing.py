@@ -8,7 +8,8 @@ from functools import partial
 from overwinter.codebook.book import GuestSystem, find
 from overwinter.model.job import JobStatus
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, Told
+from testkit.gallery.patient import Patient, Told
+from testkit.gallery.scene import Scene
 from testkit.torture import tell
 
 #: Repairs of the code book that are nothing but the next backup. Healing stores anew what a vault has lost.
@@ -57,7 +58,7 @@ def show(scene: Scene, fault: Fault) -> Showing:
         with scene.showing():
             with fault.inject(scene) as patient:
                 said = fault.attempt(patient)
-                cause = first_cause(said, GuestSystem.LINUX, scene.station.service.profile.edition)
+                cause = first_cause(scene, said)
                 if fault.repair is not None:
                     fault.before_repair(patient)
                     repaired = _succeeds(partial(_is_repaired, patient, fault.repair))
@@ -68,16 +69,16 @@ def show(scene: Scene, fault: Fault) -> Showing:
     return Showing(fault, said, cause, repaired, sound)
 
 
-def first_cause(told: Told, system: GuestSystem, edition: str | None) -> str | None:
-    """The cause that the product names first: of the code's, in order, the first that such a guest can have.
+def first_cause(scene: Scene, told: Told) -> str | None:
+    """The cause that the product names first: the first of the code's that a guest of this system can have.
 
-    Null where the code book does not have the code.
+    Nothing looks for evidence yet. Null for a code that is not in the code book.
     """
     entry = find(told.code)
     if entry is None:
         return None
-    possible = (each.id for each in entry.causes_in(edition) if each.system in (None, system))
-    return next(possible, None)
+    causes = entry.causes_in(scene.station.service.profile.edition)
+    return next((cause.id for cause in causes if cause.system in (None, GuestSystem.LINUX)), None)
 
 
 def _is_repaired(patient: Patient, repair: str) -> bool:

@@ -45,7 +45,7 @@ def finding(runtime: Runtime, vault_id: UUID) -> str | None:
 
 
 def repaired(runtime: Runtime, vault: Vault, *, remove_lost: bool) -> RepairReport:
-    """Repair a vault, also one that cannot be opened, and let everybody open it anew."""
+    """Repair a vault, also one that cannot be opened."""
     now = runtime.clock()
     try:
         store = runtime.vaults.open(vault)

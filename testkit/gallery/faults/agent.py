@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from overwinter.model.agent import FREEZE_COMMANDS
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, redefine
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene, redefine
 from testkit.hostile_agent import HostileAgent, Say, hostile_agent
 
 _SILENT = "UserErrorGuestAgentStatusUnavailable"

@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 import libvirt
 
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene
 from testkit.waiting import wait_until
 
 _STATE = "UserErrorVmNotInDesirableState"

@@ -13,7 +13,8 @@ from testkit.disks import MIB, chain, write_image
 from testkit.domains import disk_files
 from testkit.gallery.fault import Fault
 from testkit.gallery.held import held
-from testkit.gallery.scene import Patient, Scene, Told, redefine, told
+from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.scene import Scene, redefine
 from testkit.waiting import wait_until
 
 _UNREADABLE = "DiskImageUnreadable"

@@ -10,7 +10,8 @@ import libvirt
 
 from testkit.domains import TinyGuest
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, redefine
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene, redefine
 
 _SIZE = "UserErrorUnsupportedDiskSize"
 _SECRET = "UserErrorKeyvaultPermissionsNotConfigured"
@@ -74,12 +75,16 @@ def _encrypted_disk(image: Path, secret: str) -> str:
     )
 
 
-def _detach(guest: TinyGuest, target: str) -> None:
-    guest.domain.detachDeviceAlias  # noqa: B018
+def _replace_disk(guest: TinyGuest, mark: str, new: str) -> None:
+    """Put something in the place of the disk whose definition says ``mark``."""
     xml = guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    begin = xml.rindex("<disk ", 0, xml.index(f"<target dev='{target}'"))
+    begin = xml.rindex("<disk ", 0, xml.index(mark))
     end = xml.index("</disk>", begin) + len("</disk>")
-    guest.domain.connect().defineXML(xml[:begin] + xml[end:])
+    guest.domain.connect().defineXML(xml[:begin] + new + xml[end:])
+
+
+def _detach(guest: TinyGuest, target: str) -> None:
+    _replace_disk(guest, f"<target dev='{target}'", "")
 
 
 def _no_secret(_connection: libvirt.virConnect, _uuid: str) -> None:
@@ -99,34 +104,28 @@ def _secret(*, private: bool, valued: bool) -> Callable[[libvirt.virConnect, str
     return define
 
 
-@contextmanager
-def _only_network_disks(scene: Scene) -> Iterator[Patient]:
-    """The VM's only disk lies on the network."""
-    patient = scene.stopped()
-    xml = patient.guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    image = str(patient.guest.disks["vda"])
-    begin = xml.rindex("<disk ", 0, xml.index(image))
-    end = xml.index("</disk>", begin) + len("</disk>")
-    network = (
+def _network_disk(target: str) -> str:
+    return (
         "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
         "<source protocol='nbd' name='x'><host name='127.0.0.1' port='10809'/></source>"
-        "<target dev='vda' bus='virtio'/></disk>"
+        f"<target dev='{target}' bus='virtio'/></disk>"
     )
-    connection = patient.guest.domain.connect()
-    connection.defineXML(xml[:begin] + network + xml[end:])
+
+
+@contextmanager
+def _only_network_disks(scene: Scene) -> Iterator[Patient]:
+    patient = scene.stopped()
+    domain = patient.guest.domain
+    before = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    _replace_disk(patient.guest, "<target dev='vda'", _network_disk("vda"))
     yield patient
-    connection.defineXML(xml)
+    domain.connect().defineXML(before)
 
 
 @contextmanager
 def _one_network_disk(scene: Scene) -> Iterator[Patient]:
     guest = scene.make_guest()
-    network = (
-        "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
-        "<source protocol='nbd' name='x'><host name='127.0.0.1' port='10809'/></source>"
-        "<target dev='vdb' bus='virtio'/></disk>"
-    )
-    redefine(guest, "</devices>", f"{network}</devices>")
+    redefine(guest, "</devices>", f"{_network_disk('vdb')}</devices>")
     yield scene.protect(guest)
     _detach(guest, "vdb")
 

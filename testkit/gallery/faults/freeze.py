@@ -7,7 +7,8 @@ from overwinter.model.job import Job
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
 from testkit.gallery.held import held
-from testkit.gallery.scene import Patient, Scene, Told, told
+from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.scene import Scene
 
 _REFUSED = "UserErrorFsFreezeFailed"
 

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import POSTGRESQL, Patient, Scene
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import POSTGRESQL, Scene
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene
 from testkit.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, s3_server
 
 

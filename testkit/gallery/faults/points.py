@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from overwinter.catalog import points
 from overwinter.model.lock import LockLevel, LockScope
 from overwinter.model.policy import MAX_RESTORE_POINTS
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, backup
+from testkit.gallery.patient import Patient, backup
+from testkit.gallery.scene import Scene
 from testkit.waiting import wait_until
 
 _LIMIT = "UserErrorRpCollectionLimitReached"
@@ -63,12 +65,19 @@ def _unlock(patient: Patient) -> None:
 @contextmanager
 def _vault_behind(scene: Scene) -> Iterator[Patient]:
     """The vault was away for so long that the VM is full of points that only the host has."""
-    patient = scene.in_own_vault()
-    away = patient.vault.rename(patient.vault.with_name(f"{patient.vault.name}-away"))
+    patient = scene.protect(scene.make_guest(), vault=scene.directory().as_uri())
+    patient.vault.rename(_away(patient))
     patient.reopen_vault()
     _fill(patient)
     yield patient
-    away.rename(patient.vault)
+
+
+def _away(patient: Patient) -> Path:
+    return patient.vault.with_name(f"{patient.vault.name}-away")
+
+
+def _bring_back(patient: Patient) -> None:
+    _away(patient).rename(patient.vault)
     patient.reopen_vault()
 
 
@@ -125,6 +134,8 @@ FAULTS = (
         _LIMIT,
         "C-VAULT-BEHIND",
         _vault_behind,
+        repair="backup",
+        before_repair=_bring_back,
     ),
     Fault(
         "18 points in a day",

@@ -13,7 +13,8 @@ from testkit.disks import MIB
 from testkit.domains import TinyGuest
 from testkit.file_systems import remount
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, redefine
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene, redefine
 from testkit.waiting import wait_until
 
 _STATE = "UserErrorVmNotInDesirableState"

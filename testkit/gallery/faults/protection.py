@@ -9,7 +9,8 @@ from overwinter.catalog import jobs
 from overwinter.model.job import Job, JobOperation, JobStatus
 from testkit.gallery.fault import Fault
 from testkit.gallery.held import held
-from testkit.gallery.scene import Patient, Scene, Told, told
+from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.scene import Scene
 
 
 @contextmanager

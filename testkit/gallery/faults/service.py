@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, Told
+from testkit.gallery.patient import Patient, Told
+from testkit.gallery.scene import Scene
 from testkit.program import Program
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from testkit.file_systems import filled, remount
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene
 
 _NOT_TAKEN = "ExtensionOperationFailedForManagedDisks"
 

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene, Told, told
+from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.scene import Scene
 
 _CORRUPT = "VaultDataCorrupt"
 _MISSING = "VaultObjectMissing"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from testkit.file_systems import filled, mount, remount, unmount
 from testkit.gallery.fault import Fault
-from testkit.gallery.scene import Patient, Scene
+from testkit.gallery.patient import Patient
+from testkit.gallery.scene import Scene
 
 _AWAY = "VaultUnavailable"
 _KEY = "VaultKeyWrong"
