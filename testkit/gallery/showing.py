@@ -88,7 +88,8 @@ def _is_repaired(patient: Patient, repair: str) -> bool:
     elif repair != _BACKUP and not _is_done(patient, repair):
         return False
     if repair in _OF_VAULTS:
-        patient.completed(patient.verify)
+        verified = patient.ended(patient.verify)
+        assert verified.status is not JobStatus.FAILED, verified.errors  # harmless damage may be left
     patient.backup_is_right()
     return True
 
