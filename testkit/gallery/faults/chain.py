@@ -89,8 +89,8 @@ def _name_image(patient: Patient, image: Path) -> None:
 def _slow(scene: Scene) -> Iterator[Patient]:
     """A VM whose disk takes some seconds to transfer."""
     guest = scene.make_guest("raw")
-    write_image(guest.disks["vda"], "raw", [(0, os.urandom(16 * MIB))])
-    patient = scene.protect(guest, scene.station.slow_policy(4 * MIB))
+    write_image(guest.disks["vda"], "raw", [(0, os.urandom(48 * MIB))])
+    patient = scene.protect(guest, scene.station.slow_policy(8 * MIB))
     yield patient
     patient.item = scene.station.protect(guest)
 
@@ -126,8 +126,16 @@ def _before_transfer(do: Callable[[Path], None]) -> Callable[[Patient], Told]:
     return attempt
 
 
-def _resize(image: Path) -> None:
+def _enlarge(image: Path) -> None:
     subprocess.run(["qemu-img", "resize", "-q", "-f", "qcow2", image, "+8M"], check=True)
+
+
+@contextmanager
+def _to_be_shrunk(scene: Scene) -> Iterator[Patient]:
+    patient = scene.stopped()
+    yield patient
+    for layer in patient.guest.chain("vda")[1:]:
+        subprocess.run(["qemu-img", "resize", "-q", "--shrink", "-f", "qcow2", layer, "64M"], check=True)
 
 
 def _onto_a_copy(image: Path) -> None:
@@ -222,9 +230,8 @@ FAULTS = (
         "Somebody resized a frozen image before it was transferred.",
         _UNEXPECTED,
         "C-CHAIN-FOREIGN",
-        _stopped,
-        _before_transfer(_resize),
-        repair="backup",
+        _to_be_shrunk,
+        _before_transfer(_enlarge),
     ),
     Fault(
         "frozen overlay rebased",

@@ -1,5 +1,6 @@
 """Faults of a vault's storage and keys: full, gone, read-only, locked with another key."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ def _gone_under_way(scene: Scene) -> Iterator[Patient]:
     patient = scene.in_own_vault()
     away = patient.vault.rename(patient.vault.with_name(f"{patient.vault.name}-away"))
     yield patient
+    shutil.rmtree(patient.vault, ignore_errors=True)  # it may have begun to write there
     away.rename(patient.vault)
 
 
