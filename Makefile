@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
-	torture-freeze torture-consistency clean lock
+	torture-freeze torture-consistency gallery clean lock
 
 PYTHON := .venv/bin/python
 
@@ -63,6 +63,10 @@ torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=9:
 torture-consistency: ## BACKUPS=50 of a Debian guest that writes, each point held to its label; SHORT=1: two; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_consistency $(if $(SHORT),--short) $(if $(BACKUPS),--backups $(BACKUPS)) $(if $(SEED),--seed $(SEED))
+
+gallery: ## every fault of docs/fault-gallery.md injected, explained, mended; FAULTS="'VM paused'": some; prints JSON
+	@scripts/setup test
+	@$(PYTHON) -m testkit.gallery $(FAULTS)
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --strip-extras \
 	--allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

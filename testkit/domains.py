@@ -201,10 +201,10 @@ def disk_xml(number: int, path: Path, image_format: str) -> str:
     )
 
 
-def disk_files(domain: libvirt.virDomain) -> dict[str, Path]:
-    """Image file of each disk target as the domain has it now."""
+def disk_files(domain: libvirt.virDomain, flags: int = 0) -> dict[str, Path]:
+    """Image file of each disk target as the domain has it now, or in the definition that ``flags`` choose."""
     files = {}
-    for disk in ElementTree.fromstring(domain.XMLDesc()).iterfind("./devices/disk[@device='disk']"):
+    for disk in ElementTree.fromstring(domain.XMLDesc(flags)).iterfind("./devices/disk[@device='disk']"):
         source, target = disk.find("source"), disk.find("target")
         if source is not None and target is not None:
             files[target.attrib["dev"]] = Path(source.attrib["file"])

@@ -18,6 +18,8 @@ class SocketProxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self._flows = threading.Event()
+        self._flows.set()
 
     def connect(self) -> None:
         """Take connections, from now on or again."""
@@ -27,6 +29,7 @@ class SocketProxy:
         self.path.chmod(0o666)
         listener.listen()
         self._listener = listener
+        self._flows.set()
         threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
 
     def cut(self) -> None:
@@ -40,6 +43,10 @@ class SocketProxy:
         for each in cut:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def stall(self) -> None:
+        """Pass nothing on any more, as a server that hangs; until `connect`."""
+        self._flows.clear()
 
     def _serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -55,21 +62,21 @@ class SocketProxy:
                 if self._listener is None:
                     return
                 self._open |= pair
-            back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
+            back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
             back.start()
-            _pass_on(client, server)
+            self._pass_on(client, server)
             back.join()
             with self._lock:
                 self._open -= pair
 
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(_PIECE):
-            target.sendall(piece)
-    for each in (source, target):
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+            while piece := source.recv(_PIECE):
+                self._flows.wait()
+                target.sendall(piece)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.agent import agent_command
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.jobs import window
+from overwinter.jobs import freeze_by_agent, window
 from overwinter.model.agent import DEFAULT_VERSIONS, FREEZE_COMMANDS, AgentState, judge
 from overwinter.model.errors import (
     GuestAgentInconsistent,
@@ -181,6 +181,24 @@ def test_lies_about_frozen_file_systems_cost_the_label_only(
     played.on_command = lambda me, _: me.answer("frozen")
     with pytest.raises(ThawUnconfirmed):
         ensure_thawed(hypervisor, uuid, timeout_s=0.5)
+
+
+def test_an_agent_that_never_answers_the_freeze_is_told_from_one_that_refuses(
+    played: HostileAgent, hypervisor: Hypervisor, uuid: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freeze_by_agent, "FREEZE_TIMEOUT_S", 1)
+    answers = {"guest-fsfreeze-thaw": 0, "guest-fsfreeze-status": "thawed"}
+
+    def say(me: HostileAgent, command: Command) -> None:
+        name = str(command["execute"])
+        if name == "guest-fsfreeze-freeze":
+            return
+        me.answer(answers[name])
+
+    played.on_command = say
+    result = window.run(hypervisor, uuid, lambda: None)
+    assert result.consistency is Consistency.CRASH
+    assert [warning.code for warning in result.warnings] == ["GuestAgentSnapshotTaskStatusError"]
 
 
 @pytest.mark.parametrize(

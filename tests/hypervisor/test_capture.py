@@ -177,6 +177,29 @@ def test_too_little_space_is_refused_before_anything_happens(
     assert overlays_in(vm.directory) == []
 
 
+def test_a_file_system_without_inodes_counts_as_full(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(running=False)
+    with small_file_system(vm.directory / "overlays", kib=300) as elsewhere:
+        subprocess.run(["mount", "-o", "remount,nr_inodes=1", elsewhere], check=True)
+        with pytest.raises(OverlaySpaceLow, match="inodes"):
+            capture.prepare(plan_for(hypervisor, vm, elsewhere), minimum_free=0)
+
+
+def test_a_read_only_file_system_is_told_as_such(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    """It refuses to remove even what is not there."""
+    vm = machines.make(running=False)
+    with small_file_system(vm.directory / "overlays", kib=300) as elsewhere:
+        subprocess.run(["mount", "-o", "remount,ro", elsewhere], check=True)
+        plan = plan_for(hypervisor, vm, elsewhere)
+        with pytest.raises(SnapshotFailed, match="Read-only"):
+            capture.prepare(plan, minimum_free=0)
+        capture.discard(plan)
+
+
 def test_a_plan_made_for_another_chain_is_refused(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:

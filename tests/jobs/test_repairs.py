@@ -82,6 +82,18 @@ def test_a_block_job_that_was_left_behind(station: Station, guest: TinyGuest, it
     assert not guest.domain.blockJobInfo("vda")
 
 
+def test_a_definition_that_names_an_image_below_the_overlays(
+    station: Station, guest: TinyGuest, item: ProtectedItem
+) -> None:
+    station.backup(item)
+    overlay, *below = guest.chain("vda")
+    xml = guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    guest.domain.connect().defineXML(xml.replace(str(overlay), str(below[-1])))
+    job = scheduled(station, item)
+    assert (job.status, mended(job)) == (JobStatus.COMPLETED, ["overlay-adopt"]), job.errors
+    assert str(guest.chain("vda")[0]) in guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
 def test_nothing_is_mended_that_works(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
     job = scheduled(station, item)
     assert (job.status, job.report) == (JobStatus.COMPLETED, None)

@@ -86,6 +86,18 @@ def _in(found: tuple[str, int]) -> tuple[str, int]:
     return found[0], found[1] + 100
 
 
+def test_a_damaged_manifest_of_another_point_is_in_nobodys_way(tmp_path: Path, vault: VaultStore) -> None:
+    parent = vault.manifest("1").disks[0].map
+    before = set(names(tmp_path, "manifests/"))
+    other = back_up(vault, "2", noise(7, len(DISK)))
+    (its,) = set(names(tmp_path, "manifests/")) - before
+    flip(tmp_path, its, 60)
+    disk = noise(8, CHUNK) + DISK[CHUNK:]
+    assert restore(vault, back_up(reopen(tmp_path), "3", disk, [Extent(0, CHUNK)], parent)) == disk
+    with pytest.raises(VaultObjectMissing):  # nobody can tell whether its data stays
+        back_up(reopen(tmp_path), "4", disk, [Extent(0, CHUNK)], other)
+
+
 def test_what_has_changed_on_the_disk_stays_lost_in_older_points_only(
     tmp_path: Path, vault: VaultStore
 ) -> None:

@@ -110,7 +110,7 @@ def test_the_config(tmp_path: Path, vault: VaultStore, how: str, manifests: bool
         (tmp_path / "config").unlink()
     else:
         cut(tmp_path, "config", 0 if how == "emptied" else 45)
-    with pytest.raises(VaultError):
+    with pytest.raises(VaultDataCorrupt):  # not: there is no vault
         reopen(tmp_path)
     if not manifests:
         remove(tmp_path, ["manifests/"])

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -9,6 +10,7 @@ from overwinter.model.errors import (
     AlreadyExists,
     JobCancelled,
     NotFound,
+    VaultDataCorrupt,
     VaultError,
     VaultFormatUnsupported,
     VaultKeyWrong,
@@ -22,6 +24,7 @@ from tests.vault.disks import (
     NOW,
     VAULT_ID,
     back_up,
+    key,
     manifest,
     new_vault,
     noise,
@@ -273,3 +276,27 @@ def test_nothing_readable_reaches_the_storage(tmp_path: Path) -> None:
         assert b"plain words" not in content
         assert b"mail" not in content
         assert "1789" not in stored.name
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_nothing_is_written_where_the_vault_was(tmp_path: Path, mounted: bool) -> None:
+    """As when a network file system goes away under a service that has the vault open."""
+    directory = tmp_path / "vault"
+    vault = new_vault(directory)
+    directory.rename(tmp_path / "away")
+    if mounted:
+        directory.mkdir()
+    with pytest.raises(VaultError, match="not mounted") as caught, vault.session("1"):
+        pass
+    assert caught.value.code == "VaultUnavailable"
+    assert not mounted or list(directory.iterdir()) == []
+    assert directory.exists() is mounted
+
+
+def test_another_vault_in_the_place_of_an_open_one_is_not_written_to(tmp_path: Path) -> None:
+    directory = tmp_path / "vault"
+    vault = new_vault(directory)
+    directory.rename(tmp_path / "away")
+    create_vault(directory.as_uri(), key(), vault_id=uuid4())
+    with pytest.raises(VaultDataCorrupt), vault.session("1"):
+        pass

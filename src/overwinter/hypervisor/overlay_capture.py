@@ -7,6 +7,7 @@ The overlays are made before, so that the frozen guest need not wait for it, and
 read them: libvirt makes those of stopped VMs readable to all (CVE-2025-13193).
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -43,6 +44,9 @@ _FLAGS = (
 )
 
 _DEVICES = Path("/dev")
+
+#: No bytes, no inodes, no quota.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OverlayCapture:
@@ -184,6 +188,10 @@ def _reserve(path: str) -> None:
             f"{path} exists already and was not touched; an interrupted snapshot must be discarded first"
         ) from None
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OverlaySpaceLow(
+                f"the overlay cannot be made: {error}. Free some space, inodes or quota there"
+            ) from error
         raise SnapshotFailed(f"the overlay cannot be made: {error}") from error
 
 
@@ -248,6 +256,8 @@ def _images_in_use(connection: libvirt.virConnect, plan: CapturePlan) -> set[str
 def _remove(paths: Sequence[str]) -> None:
     for path in paths:
         try:
-            Path(path).unlink(missing_ok=True)
+            # A read-only file system refuses to remove even what is not there.
+            if Path(path).exists():
+                Path(path).unlink(missing_ok=True)
         except OSError as error:
             raise HypervisorError(f"an unused overlay cannot be removed: {error}") from error

@@ -17,7 +17,12 @@ from overwinter.jobs.freezing import (
     crash_consistent,
     frozen,
 )
-from overwinter.model.errors import FreezeFailed, GuestAgentUnavailable, GuestCommandFailed
+from overwinter.model.errors import (
+    FreezeFailed,
+    GuestAgentUnavailable,
+    GuestCommandFailed,
+    SnapshotStatusUnknown,
+)
 from overwinter.model.freeze import FreezeMethod, FreezeRecord
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
@@ -39,14 +44,15 @@ def run(
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
         return crash_consistent(snapshot, JobError(error.code, error.message))
-    with frozen, guard:
+    with frozen(), guard:
         begun = time.monotonic()
         try:
             agent.freeze(FREEZE_TIMEOUT_S)
         except (FreezeFailed, GuestAgentUnavailable) as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
             message = f"The guest could not be frozen: {error.message}"
-            return crash_consistent(snapshot, JobError(error.code, message))
+            code = error.code if isinstance(error, FreezeFailed) else SnapshotStatusUnknown.code
+            return crash_consistent(snapshot, JobError(code, message))
         faults.place("window.frozen")
         try:
             snapshot()

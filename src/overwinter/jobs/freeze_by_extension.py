@@ -65,7 +65,7 @@ def _run(
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
         return crash_consistent(snapshot, JobError(error.code, error.message))
-    with frozen, guard:
+    with frozen(), guard:
         begun = time.monotonic()
         try:
             session.freeze(FREEZE_TIMEOUT_S)

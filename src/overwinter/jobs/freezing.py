@@ -15,14 +15,29 @@ FREEZE_TIMEOUT_S = 5
 #: Seconds to go on thawing a guest that does not confirm; the guard goes on for longer.
 THAW_TIMEOUT_S = 60.0
 
-#: Held while a guest of this process may be frozen.
-frozen = threading.Lock()
+_changed = threading.Condition()
+_windows = 0
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """While a guest of this process may be frozen; several may be at once, none waits for another."""
+    global _windows
+    with _changed:
+        _windows += 1
+    try:
+        yield
+    finally:
+        with _changed:
+            _windows -= 1
+            _changed.notify_all()
 
 
 @contextmanager
 def none_frozen() -> Iterator[None]:
     """Wait until no guest is frozen, and keep it so within the block; for ending the process."""
-    with frozen:
+    with _changed:
+        _changed.wait_for(lambda: _windows == 0)
         yield
 
 

@@ -14,7 +14,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import secrets
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.overlay_capture import OverlayCapture
-from overwinter.jobs import disk_rules, guest_agents, locking, prune
+from overwinter.jobs import disk_rules, guest_agents, locking, prune, transfer
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
@@ -23,6 +23,7 @@ from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
     RestorePointLimitReached,
+    VaultError,
     VmFailed,
     VmNotInDesirableState,
 )
@@ -68,7 +69,7 @@ def check(runtime: Runtime, job_id: UUID) -> Prepared:
     disk_rules.check(machine, runtime.settings.profile, stack)
     secrets.check_readable(runtime.hypervisor, machine)
     reporter = TaskReporter(runtime, job_id, "")
-    warnings = _not_covered(machine) + check_restore_points(runtime, item, policy, reporter.check)
+    warnings = _not_covered(machine) + _make_room(runtime, job_id, item, policy, reporter.check)
     _check_space(runtime, machine)
     prepared = _check_agent(runtime, machine, policy)
     return replace(prepared, warnings=warnings + prepared.warnings)
@@ -111,6 +112,32 @@ def _not_covered(machine: VirtualMachine) -> tuple[JobError, ...]:
         JobError("DiskNotCovered", f"Disk {target} of {machine.name} is not part of the backup: {reason}.")
         for target, reason in machine.uncovered_disks
     )
+
+
+def _make_room(
+    runtime: Runtime, job_id: UUID, item: ProtectedItem, policy: Policy, check: Callable[[], None]
+) -> tuple[JobError, ...]:
+    """See `check_restore_points`. Brings the oldest point into the vault where nothing else makes room.
+
+    Or a VM whose vault was away for long could never be backed up again: all its points would only be on the
+    host, and none could go.
+    """
+    try:
+        return check_restore_points(runtime, item, policy, check)
+    except RestorePointLimitReached as full:
+        with runtime.catalog.transaction() as tx:
+            oldest = min(points.restore_points_of(tx, item.vm_uuid), key=lambda point: point.created)
+            found = points.recovery_point_of(tx, oldest.id)
+            is_held = oldest.id in locking.held_points(tx, item.vm_uuid)
+        if is_held or found is None or found.manifest is not None or not runtime.settings.profile.makes_room:
+            raise
+        try:
+            warnings = transfer.transfer(runtime, job_id, oldest.id)
+        except VaultError as error:
+            raise RestorePointLimitReached(
+                f"{full.message} The vault still fails: {error.message}"
+            ) from error
+    return warnings + check_restore_points(runtime, item, policy, check)
 
 
 def check_restore_points(

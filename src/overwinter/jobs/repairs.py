@@ -1,8 +1,8 @@
 """What a machine may mend of a VM and its disk chains, with nobody looking on.
 
 Each repair looks first whether there is something to mend and whether mending it is safe, then acts, then
-looks again. None of them deletes a point, touches a lock, or changes what a guest reads from its disks, so
-none needs to be undone.
+looks again. None of them deletes a point before it expires, touches a lock, or changes what a guest reads
+from its disks, so none needs to be undone.
 """
 
 import time
@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from overwinter.catalog import items, merges, policies
+from overwinter.catalog import items, merges, points, policies
 from overwinter.catalog import jobs as job_table
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.thaw import ensure_thawed, is_off
-from overwinter.hypervisor import inventory, power, stale_job
+from overwinter.hypervisor import agent_channel, inventory, persistent, power, stale_job
 from overwinter.hypervisor.overlay_capture import OverlayCapture
-from overwinter.jobs import merging, prune
+from overwinter.jobs import merging, prune, vault_mending
 from overwinter.jobs.freezing import THAW_TIMEOUT_S
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES
 from overwinter.jobs.progress import task
@@ -41,6 +41,9 @@ STALE_S = 20.0
 
 #: A VM that runs for so many seconds after it was resumed does not pause at its next write.
 _RUNS_ON_S = 3.0
+
+#: Seconds for the guest to start its agent when the agent's channel has come.
+_AGENT_START_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -197,10 +200,17 @@ def _end_block_jobs(case: Case) -> None:
         stale_job.end(case.runtime.hypervisor, case.item.vm_uuid, target)
 
 
-def _unneeded_overlay(case: Case) -> str | None:
+def _overdue_clean_up(case: Case) -> str | None:
+    """Expired points alone are no finding while there is room: the next backup removes them."""
     if merging.is_due(case.runtime, case.item.vm_uuid):
         return "Overlays that no restore point needs are still in the VM's chain."
-    return None
+    with case.runtime.catalog.transaction() as tx:
+        policy = policies.get_by_id(tx, case.item.policy_id)
+        count = len(points.restore_points_of(tx, case.item.vm_uuid))
+        doomed, _ = prune.removable(tx, case.runtime, case.item, policy)
+    if count < prune.NEAR_THE_LIMIT or not doomed:
+        return None
+    return f"{len(doomed)} of the VM's {count} restore points have expired and were not cleaned up."
 
 
 def _clean_up(case: Case) -> None:
@@ -209,10 +219,51 @@ def _clean_up(case: Case) -> None:
     prune.expire(case.runtime, case.item, policy, case.check)
 
 
+def _outdated_definition(case: Case) -> str | None:
+    outdated = persistent.outdated_disks(case.runtime.hypervisor, case.item.vm_uuid)
+    if not outdated:
+        return None
+    named = ", ".join(f"{image} for disk {target}" for target, image in sorted(outdated.items()))
+    return f"The VM's definition names {named}, below the overlays in use: its next start would destroy them."
+
+
+def _adopt_overlays(case: Case) -> None:
+    outdated = persistent.outdated_disks(case.runtime.hypervisor, case.item.vm_uuid)
+    for target, image in outdated.items():
+        persistent.adopt_running_image(case.runtime.hypervisor, case.item.vm_uuid, target, image)
+
+
+def _no_channel(case: Case) -> str | None:
+    """Only where the policy wants the agent at all."""
+    with case.runtime.catalog.transaction() as tx:
+        if policies.get_by_id(tx, case.item.policy_id).content.crash_consistent_only:
+            return None
+    if not agent_channel.can_be_added(case.runtime.hypervisor, case.item.vm_uuid):
+        return None
+    return "The VM's definition has no channel for the guest agent."
+
+
+def _add_channel(case: Case) -> None:
+    agent_channel.add(case.runtime.hypervisor, case.item.vm_uuid)
+    if not is_off(case.runtime.hypervisor, case.item.vm_uuid):
+        agent_channel.wait_connected(case.runtime.hypervisor, case.item.vm_uuid, _AGENT_START_S)
+
+
+def _damaged_vault(case: Case) -> str | None:
+    return vault_mending.finding(case.runtime, case.item.vault_id)
+
+
+def _rebuild_index(case: Case) -> None:
+    vault_mending.rebuild(case.runtime, case.item.vault_id)
+
+
 #: In the order to try them: a VM must run before its agent is asked, a job must end before a merge begins.
 REPAIRS = (
     Repair("vm-resume", _paused_by_full_disk, _resume),
+    Repair("agent-channel", _no_channel, _add_channel),
     Repair("thaw", _frozen, _thaw),
     Repair("block-job-abort", _stale_block_job, _end_block_jobs),
-    Repair("clean-up", _unneeded_overlay, _clean_up),
+    Repair("overlay-adopt", _outdated_definition, _adopt_overlays),
+    Repair("index-rebuild", _damaged_vault, _rebuild_index),
+    Repair("clean-up", _overdue_clean_up, _clean_up),
 )

@@ -32,7 +32,7 @@ from overwinter.jobs.progress import task
 from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
-from overwinter.model.errors import FreezeFailed, OverwinterError
+from overwinter.model.errors import FreezeFailed, OverwinterError, SnapshotStatusUnknown
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
@@ -82,8 +82,12 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         return _record(runtime, job_id, item, policy, capture, state, result, prepared)
 
 
-def _not_good_enough(policy: Policy, reached: Consistency, warnings: tuple[JobError, ...]) -> FreezeFailed:
-    return FreezeFailed(
+def _not_good_enough(
+    policy: Policy, reached: Consistency, warnings: tuple[JobError, ...]
+) -> FreezeFailed | SnapshotStatusUnknown:
+    is_silent = any(warning.code == SnapshotStatusUnknown.code for warning in warnings)
+    kind = SnapshotStatusUnknown if is_silent else FreezeFailed
+    return kind(
         f"Policy {policy.name} requires {policy.required_consistency} points, but only {reached} was "
         "reached. " + " ".join(warning.message for warning in warnings)
     )

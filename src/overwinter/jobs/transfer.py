@@ -130,6 +130,8 @@ def _reader(disk: FrozenDisk, throttle: Throttle | None) -> ReadDisk:
 
 
 def _extents(source: _Source) -> Iterator[Extent]:
+    if source.parent is None:
+        return source.disk.extents(None)
     if source.increment.depth == 0:
         return iter(())
     return source.disk.extents(source.increment.depth)
@@ -149,15 +151,42 @@ def _store(
     sources: list[_Source],
     expires: datetime | None,
 ) -> tuple[Manifest, tuple[JobError, ...]]:
+    """Store all disks and commit. A disk whose earlier map is damaged is read in full, with a warning."""
     warnings: list[JobError] = []
+    while True:
+        try:
+            return _store_in_session(store, reporter, item, point, state, sources, expires), tuple(warnings)
+        except _ParentDamaged as damaged:
+            target, error = damaged.source.capture.target, damaged.error
+            message = f"Disk {target} was read in full because its earlier map is damaged: {error.message}"
+            warnings.append(JobError(error.code, message))
+            # Or the index would go on promising what the vault has lost, and nobody would store it anew.
+            store.verify(cancelled=reporter.check)
+            sources = [replace(each, parent=None) if each is damaged.source else each for each in sources]
+
+
+class _ParentDamaged(Exception):
+    """The map that a disk builds upon cannot be read. The session that met it must not commit any more."""
+
+    def __init__(self, source: _Source, error: VaultDataCorrupt) -> None:
+        super().__init__(error.message)
+        self.source = source
+        self.error = error
+
+
+def _store_in_session(
+    store: VaultStore,
+    reporter: TaskReporter,
+    item: ProtectedItem,
+    point: RestorePoint,
+    state: MachineState,
+    sources: list[_Source],
+    expires: datetime | None,
+) -> Manifest:
     disks: list[ManifestDisk] = []
-    incremental = True
     with store.session(str(point.id), reporter.reach, reporter.check) as session:
         for source in sources:
-            disk_map, full, warning = _store_disk(session, source)
-            warnings += warning
-            incremental = incremental and not full
-            disks.append(_manifest_disk(source, disk_map))
+            disks.append(_manifest_disk(source, _store_disk(session, source)))
             _check_untouched(source)
         session.flush()
         faults.place("transfer.stored")
@@ -174,13 +203,13 @@ def _store(
                 layers={source.capture.target: source.layers for source in sources},
                 bytes_read=session.stats.bytes_read,
                 bytes_stored=session.stats.bytes_stored,
-                incremental=incremental,
+                incremental=all(source.parent is not None for source in sources),
             ).to_properties(),
             expires=expires,
         )
         reporter.check_now()
         session.commit(manifest)
-    return manifest, tuple(warnings)
+    return manifest
 
 
 def _lock(store: VaultStore, manifest: Manifest) -> None:
@@ -190,30 +219,17 @@ def _lock(store: VaultStore, manifest: Manifest) -> None:
         lock_point(store, manifest.point_id, manifest.expires)
 
 
-def _store_disk(session: Session, source: _Source) -> tuple[DiskMap, bool, list[JobError]]:
-    """Store one disk; a vault that cannot read the parent map gets the whole disk anew, with a warning."""
+def _store_disk(session: Session, source: _Source) -> DiskMap:
+    """Store one disk. Raises _ParentDamaged."""
     target, disk, parent = source.capture.target, source.disk, source.parent
-    if parent is None:
-        return _store_full(session, source), True, []
     try:
-        disk_map = session.store_disk(
+        return session.store_disk(
             target=target, size=disk.size, extents=_extents(source), read=source.read, parent=parent
         )
-        return disk_map, False, []
     except VaultDataCorrupt as error:
-        message = f"Disk {target} was read in full because its earlier map is damaged: {error.message}"
-        return _store_full(session, source), True, [JobError(error.code, message)]
-
-
-def _store_full(session: Session, source: _Source) -> DiskMap:
-    disk = source.disk
-    return session.store_disk(
-        target=source.capture.target,
-        size=disk.size,
-        extents=disk.extents(None),
-        read=source.read,
-        parent=None,
-    )
+        if parent is None:
+            raise
+        raise _ParentDamaged(source, error) from error
 
 
 def _manifest_disk(source: _Source, disk_map: DiskMap) -> ManifestDisk:

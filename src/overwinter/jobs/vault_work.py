@@ -8,7 +8,7 @@ from uuid import UUID
 
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog import points, vaults
-from overwinter.jobs import expiry, faults, vault_points
+from overwinter.jobs import expiry, faults, vault_mending, vault_points
 from overwinter.jobs.deletion import open_ruled
 from overwinter.jobs.progress import task
 from overwinter.jobs.reports import Reports, facts_of_repair, facts_of_verification
@@ -24,7 +24,7 @@ from overwinter.model.job import (
     JobOperation,
 )
 from overwinter.model.protection import Vault
-from overwinter.vault import RepairReport, bytes_to_copy, copy_points, key_at, repair
+from overwinter.vault import bytes_to_copy, copy_points
 
 #: Problems a job lists; its report has more.
 _MOST_PROBLEMS = 50
@@ -81,7 +81,7 @@ def _verify(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
 def _repair(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     with task(runtime, job.id, REPAIR_VAULT) as reporter:
         reporter.check()
-        report = _repaired(runtime, vault, remove_lost=bool(job.parameters["remove_lost"]))
+        report = vault_mending.repaired(runtime, vault, remove_lost=bool(job.parameters["remove_lost"]))
         reports = _reports(runtime, vault)
         _publish(runtime, job, reports.of_repair(report), facts_of_repair(report))
         faults.place("repair.done")
@@ -92,15 +92,6 @@ def _repair(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:
     left = [JobError(VaultDataCorrupt.code, text) for text in report.left]
     damages = [JobError(VaultDataCorrupt.code, reports.sentence(each)) for each in report.verified.damages]
     return _some([*gone, *lost, *left, *damages])
-
-
-def _repaired(runtime: Runtime, vault: Vault, *, remove_lost: bool) -> RepairReport:
-    now = runtime.clock()
-    try:
-        store = runtime.vaults.open(vault)
-    except VaultDataCorrupt:  # it cannot even be opened
-        return repair(vault.url, key_at(vault.key_reference), now=now, remove_lost=remove_lost)
-    return store.repair(now=now, remove_lost=remove_lost)
 
 
 def _copy(runtime: Runtime, job: Job, vault: Vault) -> tuple[JobError, ...]:

@@ -277,6 +277,12 @@ class GuestAgentInconsistent(GuestAgentUnavailable):
     """The guest agent gave an answer that makes no sense; it counts as none."""
 
 
+class SnapshotStatusUnknown(OverwinterError):
+    """The guest agent took the order to freeze and did not answer in time."""
+
+    code = "GuestAgentSnapshotTaskStatusError"
+
+
 class GuestCommandFailed(OverwinterError):
     """The guest agent answered a command with an error."""
 

@@ -46,6 +46,15 @@ def each_manifest(blobs: BlobStore) -> Iterator[tuple[str, Manifest]]:
                 yield stored.name, manifest
 
 
+def each_readable(blobs: BlobStore) -> Iterator[tuple[str, Manifest]]:
+    """The same, passing over manifests that are damaged, for those whom other points do not concern."""
+    for stored in blobs.storage.list(MANIFESTS):
+        with suppress(VaultDataCorrupt):  # or missing: removed since the listing
+            manifest = _read(blobs, stored.name)
+            if manifest is not None:
+                yield stored.name, manifest
+
+
 def readable(blobs: BlobStore) -> tuple[dict[str, Manifest], dict[str, str]]:
     """Manifests by their objects' names, and why others cannot be read."""
     found, unreadable = {}, {}

@@ -24,7 +24,7 @@ from overwinter.vault.manifest import Manifest, open_manifest, seal_manifest
 from overwinter.vault.pack import SEGMENT_SIZE, Blob, BlobEncoder
 from overwinter.vault.packing import BlobWriter
 from overwinter.vault.plan import Span, Surroundings, batches, runs, spans, widened, with_reread
-from overwinter.vault.points import each_manifest
+from overwinter.vault.points import each_readable
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.survey import lost_parts
 from overwinter.vault.workers import ordered_map, worker_count
@@ -214,7 +214,7 @@ class Session:
         """Maps of the points there were when this session became visible: collections wait for its end."""
         if self._roots is None:  # no `cached_property`: its lock would hold up all sessions of the process
             self._roots = frozenset(
-                disk.map.root for _, manifest in each_manifest(self._blobs) for disk in manifest.disks
+                disk.map.root for _, manifest in each_readable(self._blobs) for disk in manifest.disks
             )
         return self._roots
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from overwinter.model.errors import AlreadyExists, VaultError, VaultObjectMissing
+from overwinter.model.errors import AlreadyExists, VaultObjectMissing
 from overwinter.model.extent import Extent
 from overwinter.model.vault_rules import VaultRules
 from overwinter.vault import difference, generations, points, restore, rules, survey
@@ -16,7 +16,7 @@ from overwinter.vault.batch import CheckCancelled
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import DEFAULT_CHUNK_SIZE, is_chunk_size
 from overwinter.vault.collect import Collection, CollectStats
-from overwinter.vault.config import put_config
+from overwinter.vault.config import check_there, missing, put_config
 from overwinter.vault.diskmap import DiskMap
 from overwinter.vault.keys import KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
@@ -192,9 +192,11 @@ class VaultStore:
         """A session that adds one recovery point.
 
         ``progress`` is told the bytes read so far, in the calling thread. ``cancelled`` is called often, from
-        any thread, and raises (``JobCancelled``) when the work must stop.
+        any thread, and raises (``JobCancelled``) when the work must stop. Nothing is written, and
+        ``VaultError`` raised, when the vault is not there any more.
         """
         blobs = self._blobs
+        check_there(uncached(blobs.storage), blobs.keys)
         end_predecessors(blobs, points.commit_name(blobs, point_id))
         name = points.commit_name(blobs, point_id)
         with Announcement(blobs, self._presence, name, self._timing):
@@ -286,7 +288,7 @@ def open_vault(url: str, key: KeySource, cache: ReadCache | None = None) -> Vaul
     """Open a vault; one in an object store is read through ``cache``.
 
     Raises ``VaultKeyWrong`` before anything else is read, ``VaultFormatUnsupported``, ``VaultDataCorrupt``,
-    and ``VaultError`` when there is no vault.
+    ``VaultObjectMissing`` when its config is lost, and ``VaultError`` when there is no vault.
     """
     return open_vault_on(open_storage(url, cache), url, key)
 
@@ -342,7 +344,7 @@ def unlocked(storage: Storage, url: str, key: KeySource, random: Random) -> tupl
     try:
         opened = unlock(storage, key)
     except VaultObjectMissing as error:
-        raise VaultError(f"There is no vault at {url}.") from error
+        raise missing(storage, url) from error
     keys = VaultKeys(opened.data_key, opened.stored.wrap.vault)
     return BlobStore(storage, keys, random), opened.chunk_size
 
