@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
+.PHONY: help setup test test-long lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
 	torture-freeze torture-consistency gallery clean lock
 
 PYTHON := .venv/bin/python
@@ -24,8 +24,12 @@ clean-demo: ## remove everything the demo made
 	@scripts/setup
 	@$(PYTHON) -m demo.place
 
-test: lint ## lint, then run all tests
-	@$(PYTHON) -m pytest $(PARALLEL)
+test: lint ## lint, then run the tests
+	@$(PYTHON) -m pytest $(PARALLEL) -m "not long"
+
+test-long: ## run the tests that take minutes each
+	@scripts/setup test
+	@$(PYTHON) -m pytest $(PARALLEL) -m long
 
 lint: ## check style, types and shell scripts
 	@scripts/setup test

@@ -42,6 +42,7 @@ def runs(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {run["what"]: run for run in document["runs"] if run["tool"] == "overwinter"}
 
 
+@pytest.mark.long
 @pytest.mark.libvirt
 def test_document(document: dict[str, Any], runs: dict[str, dict[str, Any]]) -> None:
     assert document.keys() == {"conditions", "runs"}
@@ -57,6 +58,7 @@ def test_document(document: dict[str, Any], runs: dict[str, dict[str, Any]]) -> 
         assert run["seconds"] > 0 and run["peak_rss_bytes"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.libvirt
 def test_increments_are_told_apart_into_data_and_overhead(runs: dict[str, dict[str, Any]]) -> None:
     for what in ("changed1", "changed_100g"):
@@ -69,6 +71,7 @@ def test_increments_are_told_apart_into_data_and_overhead(runs: dict[str, dict[s
     assert 3 < runs["changed_100g"]["read_by_changed"] <= 4
 
 
+@pytest.mark.long
 @pytest.mark.libvirt
 def test_disks_and_vaults_are_as_large_as_said(
     document: dict[str, Any], runs: dict[str, dict[str, Any]]
@@ -84,6 +87,7 @@ def test_disks_and_vaults_are_as_large_as_said(
     assert runs["collect10m"]["points"] == sizes["points"]
 
 
+@pytest.mark.long
 @pytest.mark.libvirt
 def test_collections_free_what_they_should(runs: dict[str, dict[str, Any]]) -> None:
     collected = runs["collect10m"]

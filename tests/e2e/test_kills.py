@@ -29,6 +29,23 @@ def test_every_place_of_the_program_is_on_the_list() -> None:
     assert named == {each.place for each in (*KILLS, *MORE_KILLS)} | ELSEWHERE
 
 
-@pytest.mark.parametrize("each", KILLS, ids=str)
+#: One of each kind of job; the others take long.
+FIRST = {
+    "snapshot.noted",
+    "window.snapshot-taken",
+    "transfer.committed",
+    "restore.published-one",
+    "merge.done",
+    "clean-up.point-removed",
+    "protection.disk-flat",
+    "deletion.point",
+}
+
+
+@pytest.mark.parametrize(
+    "each",
+    [pytest.param(each, marks=() if each.place in FIRST else pytest.mark.long) for each in KILLS],
+    ids=str,
+)
 def test_killed(scene: JobScene, each: Kill) -> None:
     kill(scene, each)

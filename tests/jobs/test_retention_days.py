@@ -25,7 +25,9 @@ def aged(ground: Ground, clock: Clock) -> Iterator[Station]:
         yield opened
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize(
+    "running", [pytest.param(True, marks=pytest.mark.long), False], ids=["running", "stopped"]
+)
 def test_days_go_by(aged: Station, clock: Clock, running: bool) -> None:
     days = Days(aged, clock, running=running)
     for _ in range(DAYS):

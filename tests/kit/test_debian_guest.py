@@ -6,7 +6,7 @@ from testkit.console import console_run
 from testkit.debian_domains import DATA_DIRECTORIES, DATA_DISKS, make_debian_guest, make_file_systems
 from testkit.ground import Ground
 
-pytestmark = pytest.mark.libvirt
+pytestmark = [pytest.mark.libvirt, pytest.mark.long]
 
 
 def test_it_boots_and_freezes_every_file_system(ground: Ground) -> None:

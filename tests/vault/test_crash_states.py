@@ -44,8 +44,9 @@ class TestStates:
         prove(seed=1)
 
 
+@pytest.mark.long
 class TestMoreStates:
-    """A class of its own: the two run on two processors."""
+    """Another seed; a class of its own, so that two processors can share the work."""
 
     def test_every_state_after_a_crash_keeps_what_was_promised(self) -> None:
         prove(seed=2)
