@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from uuid import UUID
 
 import libvirt
@@ -27,6 +28,12 @@ DEFAULT_URI = "qemu:///system"
 #: daemon answers them from its main loop, so a long operation does not look like death.
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_PROBES = 5
+
+#: Seconds a daemon may take for a new connection. libvirt itself waits for ever for one that hangs.
+CONNECT_TIMEOUT_S = 30.0
+
+#: Name of the thread that waits for a new connection.
+CONNECTING = "libvirt-connect"
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +64,7 @@ class Hypervisor:
         self.uri = uri
         self._lock = threading.Lock()
         self._connection: libvirt.virConnect | None = None
+        self._attempt: Future[libvirt.virConnect] | None = None
 
     @contextlib.contextmanager
     def session(self) -> Iterator[libvirt.virConnect]:
@@ -89,12 +97,47 @@ class Hypervisor:
             if self._connection is not None and not answers(self._connection):
                 _log.warning("connection to libvirt at %s was lost, opening a new one", self.uri)
                 self._connection = None
-            if self._connection is None:
-                _prepare_library()
-                connection = libvirt.open(self.uri)
-                connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_PROBES)
-                self._connection = connection
-            return self._connection
+            if self._connection is not None:
+                return self._connection
+            if self._attempt is None:
+                self._attempt = _connect(self.uri)
+            attempt = self._attempt
+        try:
+            connection = attempt.result(CONNECT_TIMEOUT_S)
+        except TimeoutError as error:
+            raise HypervisorUnavailable(
+                f"libvirt at {self.uri} does not answer within {CONNECT_TIMEOUT_S:.0f} s. Its daemon may "
+                "hang: restart it; VMs go on running."
+            ) from error
+        except libvirt.libvirtError:
+            self._settle(attempt, None)
+            raise
+        self._settle(attempt, connection)
+        return connection
+
+    def _settle(self, attempt: Future[libvirt.virConnect], connection: libvirt.virConnect | None) -> None:
+        """Everybody who waited comes here; the first one decides."""
+        with self._lock:
+            if self._attempt is attempt:
+                self._attempt, self._connection = None, connection
+
+
+def _connect(uri: str) -> Future[libvirt.virConnect]:
+    """A connection in the making; in a thread, because nothing ends the wait for a daemon that hangs."""
+    attempt: Future[libvirt.virConnect] = Future()
+
+    def connect() -> None:
+        try:
+            connection = libvirt.open(uri)
+            connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_PROBES)
+        except libvirt.libvirtError as error:
+            attempt.set_exception(error)
+        else:
+            attempt.set_result(connection)
+
+    _prepare_library()
+    threading.Thread(target=connect, name=CONNECTING, daemon=True).start()
+    return attempt
 
 
 def answers(connection: libvirt.virConnect) -> bool:
