@@ -103,7 +103,7 @@ def test_from_daily_to_weekly_to_hourly_and_back(run: Run) -> None:
         (("--for", "12"), 2, "--every"),
         (("--bandwidth-limit", "fast"), 2, "50M"),
         (("--bandwidth-limit", "1K"), 1, "at least"),
-        (("--require-consistency", "application"), 1, "not possible"),
+        (("--require-consistency", "hope"), 2, "application"),
         (("--daily", "0"), 1, "dailySchedule"),
     ],
 )

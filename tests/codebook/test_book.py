@@ -92,6 +92,7 @@ FROZEN = {
     "GuestCommandFailed": 3004,
     "UserErrorFsFreezeFailed": 3005,
     "GuestThawUnconfirmed": 3006,
+    "ApplicationNotAtRest": 3007,
     "GuestExtensionFailed": 3020,
     "DiskImageUnreadable": 4001,
     "DiskChainUnexpected": 4002,

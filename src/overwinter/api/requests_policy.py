@@ -180,10 +180,6 @@ def read_policy(document: JsonObject, *, policy_id: UUID, vault_id: UUID, name: 
     tiering = asked.tiering_policy
     if tiering is not None and tiering.archive.tiering_mode.casefold() != "donottier":
         raise NotImplementedYet("This version has no archive tier: the tieringMode must be DoNotTier.")
-    if asked.overwinter.required_consistency == Consistency.APPLICATION:
-        raise NotImplementedYet(
-            "Application-consistent points are not possible in this version: no backup would do."
-        )
     canonical = asked.model_dump(mode="json", by_alias=True, exclude_none=True)
     # Clients take the kind of schedule from this word, so it is there also where it was not sent.
     canonical["schedulePolicy"].setdefault(

@@ -29,10 +29,11 @@ from overwinter.jobs import faults, point_expiry, window
 from overwinter.jobs.freezing import WindowResult
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
+from overwinter.jobs.requirement import missed
 from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
-from overwinter.model.errors import FreezeFailed, OverwinterError, SnapshotStatusUnknown
+from overwinter.model.errors import FreezeFailed, OverwinterError
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
@@ -61,7 +62,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         capture = captures.of_job(tx, job_id)
     if noted.get(RESTORE_POINT) is not None:
         if noted.get(RECOVERY_POINT) is None:
-            raise _not_good_enough(policy, Consistency(str(noted["consistency"])), prepared.warnings)
+            raise missed(policy, Consistency(str(noted["consistency"])), prepared.warnings, None)
         return Snapshot(UUID(str(noted[RESTORE_POINT])), prepared.warnings)
     method: CaptureMethod = OverlayCapture(runtime.hypervisor)
     with task(runtime, job_id, TAKE_SNAPSHOT) as reporter:
@@ -80,17 +81,6 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         result, state = _capture(runtime, method, plan, capture, reporter.check, freeze=prepared.freeze)
         faults.place("snapshot.taken")
         return _record(runtime, job_id, item, policy, capture, state, result, prepared)
-
-
-def _not_good_enough(
-    policy: Policy, reached: Consistency, warnings: tuple[JobError, ...]
-) -> FreezeFailed | SnapshotStatusUnknown:
-    is_silent = any(warning.code == SnapshotStatusUnknown.code for warning in warnings)
-    kind = SnapshotStatusUnknown if is_silent else FreezeFailed
-    return kind(
-        f"Policy {policy.name} requires {policy.required_consistency} points, but only {reached} was "
-        "reached. " + " ".join(warning.message for warning in warnings)
-    )
 
 
 def _after_crash(runtime: Runtime, method: CaptureMethod, capture: Capture) -> WindowResult | None:
@@ -206,5 +196,5 @@ def _record(
             shown[RECOVERY_POINT] = recovery_point.id
         job_table.set_properties(tx, job_id, shown)
     if not acceptable:
-        raise _not_good_enough(policy, result.consistency, warnings)
+        raise missed(policy, result.consistency, warnings, result.freeze)
     return Snapshot(capture.id, warnings)

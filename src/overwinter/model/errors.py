@@ -295,6 +295,12 @@ class FreezeFailed(OverwinterError):
     code = "UserErrorFsFreezeFailed"
 
 
+class ApplicationNotAtRest(OverwinterError):
+    """The policy wants application-consistent points, and no scripts brought the applications to rest."""
+
+    code = "ApplicationNotAtRest"
+
+
 class VssWriterFailed(FreezeFailed):
     """Windows: a writer of the Volume Shadow Copy Service did not come to rest, or not for long enough."""
 
