@@ -19,8 +19,16 @@ def test_an_examination(served: Served) -> None:
         "causes": ["C-OVERLAY-SPACE"],
     }
     assert found["notApplicable"] == ["H3.2"]
-    asked = {"Accept-Language": "nl"}
-    assert served.http.post(f"{MACHINES}/Web01/overwinter/doctor", headers=asked).status_code == 200
+
+
+def test_an_examination_in_the_language_of_the_client(served: Served) -> None:
+    asked = {"Accept-Language": "xx, sv-FI;q=0.5, nl;q=0.8"}
+    found = served.http.post(f"{MACHINES}/Web01/overwinter/doctor", headers=asked).json()
+    assert found["steps"][3]["title"] == "4. De back-up"
+    shown = found["steps"][3]["checks"][-1]
+    assert (shown["status"], shown["statusText"]) == ("fail", "fout")
+    assert shown["title"] == "Er is ruimte voor wat de gast schrijft"
+    assert shown["reason"] == "In /images is 12 MiB vrij, terwijl een back-up 1024 MiB nodig heeft."
 
 
 def test_a_vm_that_nobody_knows(served: Served) -> None:

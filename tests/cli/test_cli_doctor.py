@@ -22,6 +22,14 @@ def test_the_checklist(served: Served) -> None:
     assert lines[-1] == "Web01: ok 1, warnings 1, failed 1, unknown 2."
 
 
+def test_the_checklist_in_the_language_of_the_user(served: Served) -> None:
+    words = ["doctor", "Web01", "--dir", str(served.directory)]
+    shown = CliRunner().invoke(app, words, env={"LC_ALL": "sv_SE.UTF-8"})
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "1. Den virtuella datorn" in lines
+    assert "✓ X1.1 libvirt svarar libvirt svarade inom 0.1 s." in lines
+
+
 def test_json_and_a_vm_that_is_well(served: Served) -> None:
     done = CliRunner().invoke(app, ["doctor", "db01", "--json", "--dir", str(served.directory)])
     found = json.loads(done.stdout)

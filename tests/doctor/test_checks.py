@@ -2,11 +2,13 @@
 
 import string
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import overwinter.doctor.texts
 from overwinter.codebook import book, languages
 from overwinter.doctor import systems
 from overwinter.doctor.check import Check, Status
@@ -37,6 +39,11 @@ from tests.doctor.facts import (
     records,
     unknown,
 )
+
+EVERY_LANGUAGE = pytest.mark.parametrize("language", languages.available())
+
+#: Those that have a file of their own.
+SPOKEN = {path.stem for path in Path(overwinter.doctor.texts.__file__).parent.glob("*.toml")}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
@@ -71,7 +78,7 @@ def placeholders(sentence: str) -> list[str]:
     return sorted(name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None)
 
 
-@pytest.mark.parametrize("language", languages.available())
+@EVERY_LANGUAGE
 def test_a_language_that_the_doctor_speaks_is_complete(language: str) -> None:
     """One without a file of its own is answered in English."""
     english, spoken = texts_in(languages.DEFAULT).tables, texts_in(language).tables
@@ -80,6 +87,28 @@ def test_a_language_that_the_doctor_speaks_is_complete(language: str) -> None:
         for reason, sentence in sentences.items():
             assert placeholders(spoken[table][reason]) == placeholders(sentence), (language, table, reason)
     assert spoken.keys() == english.keys()
+
+
+@EVERY_LANGUAGE
+def test_every_finding_can_be_said_and_every_text_is_tidy(language: str) -> None:
+    texts = texts_in(language)
+    for check in CHECKS:
+        for facts, _, _ in CASES[check.id]:
+            (result,) = examine(facts, [check]).results
+            assert "{" not in texts.sentence(result), (check.id, result.finding.reason)
+    for table, sentences in texts.tables.items():
+        for reason, text in sentences.items():
+            assert text == text.strip() and text.isprintable() and "  " not in text, (table, reason)
+            is_sentence = table != "words" and reason != "title" and not text.endswith("{why}")
+            assert text.endswith(".") == is_sentence, (table, reason)
+
+
+@pytest.mark.parametrize("language", sorted(SPOKEN - {languages.DEFAULT}))
+def test_no_text_is_left_in_english(language: str) -> None:
+    english, spoken = texts_in(languages.DEFAULT).tables, texts_in(language).tables
+    for table, sentences in english.items():
+        same = {reason for reason, text in sentences.items() if spoken[table][reason] == text}
+        assert all(sentences[reason] == "{why}" for reason in same - {"pass"}), (table, same)
 
 
 def test_a_vm_that_is_well_gets_no_alarm() -> None:

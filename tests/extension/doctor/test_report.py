@@ -85,6 +85,15 @@ def test_what_a_stopped_agent_looks_like(tree: Tree) -> None:
     assert likely["remedy"]["id"] == "S-LIN-2"
 
 
+def test_the_longest_mark_of_a_language_leaves_room_for_the_ids(tree: Tree) -> None:
+    facts = tree.facts(HOST, (closed_port(), closed_port(), closed_port()))
+    lines = as_lines(report_of(facts)._replace(texts=Texts("nl")), 100, colour=False)
+    (unknown,) = [line for line in lines if " H4.5 " in line]
+    assert unknown.startswith("  onbekend H4.5   Pakketten en status: ")
+    assert "  ok       H4.10  DHCP: Er is een lease." in lines
+    assert lines[lines.index(unknown) + 1].startswith(" " * 18)
+
+
 def test_a_document_says_all(tree: Tree) -> None:
     tree.extension(CUSTOM, code=1, status="error")
     with listening(3) as ports:
@@ -178,12 +187,25 @@ def test_the_program_on_a_copy(package: Path, tree: Tree) -> None:
     with listening(3) as ports:
         where = ["--root", str(tree.root), "--endpoint", HOST, "--ports", ",".join(map(str, ports))]
         done = run(package, *where, "--json")
-        text = run(package, *where, LANG="sv_SE.UTF-8")
+        text = run(package, *where)
     said = json.loads(done.stdout)
     assert (done.returncode, text.returncode) == (3, 3), said
     assert [check["id"] for check in said["checks"] if check["status"] != "pass"] == ["H1.2"]
     assert said["machine"] == "web01"
     assert "21 passed, 0 warnings, 0 failed, 1 unknown" in text.stdout
+
+
+def test_the_program_speaks_the_language_of_its_user(package: Path, tree: Tree) -> None:
+    """The one that is asked for, else the environment's; documents, too."""
+    where = ["--root", str(tree.root)]
+    swedish = run(package, *where, LANG="sv_SE.UTF-8", PYTHONIOENCODING="utf-8")
+    assert "Diagnos av gästsystemet: web01" in swedish.stdout
+    dutch = run(package, *where, "--lang", "nl", LANG="sv_SE.UTF-8", PYTHONIOENCODING="utf-8")
+    assert "Diagnose van de gast: web01" in dutch.stdout
+    checks = json.loads(run(package, *where, "--json", LC_ALL="nl_NL.UTF-8").stdout)["checks"]
+    assert next(check for check in checks if check["id"] == "H2.6")["title"] == "Versie van de agent"
+    unheard = run(package, *where, LANG="xx_XX.UTF-8")
+    assert "Guest doctor: web01" in unheard.stdout
 
 
 def test_the_program_in_a_plain_locale(package: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import overwinter.extension.doctor
 from overwinter.codebook import book
 from overwinter.extension.doctor.checks import extensions, snapshot
 from overwinter.extension.doctor.checks.catalogue import CHECKS, STEPS
+from overwinter.extension.doctor.redact import redact
 from overwinter.extension.doctor.texts import DEFAULT, Texts, choose, exists
 
 ROOM = Path(overwinter.extension.doctor.__file__).parent
@@ -22,7 +24,7 @@ NOT_VALUES = {"evidence", "predicts"}
 
 
 def texts(language: str) -> dict[str, dict[str, str]]:
-    return json.loads((ROOM / "texts" / f"{language}.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((ROOM / "texts" / f"{language}.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
@@ -76,6 +78,11 @@ def placeholders(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
+def quoted(template: str) -> list[str]:
+    """What is typed or looked up as it is."""
+    return sorted(re.findall(r"`([^`]+)`", template))
+
+
 def test_every_reason_has_its_sentence_with_its_values() -> None:
     english = texts(DEFAULT)["reasons"]
     used = said()
@@ -105,6 +112,25 @@ def test_languages_say_the_same_with_the_same_values(language: str) -> None:
         assert sorted(own[section]) == sorted(sentences)
         for key, sentence in sentences.items():
             assert placeholders(own[section][key]) == placeholders(sentence), (section, key)
+            assert quoted(own[section][key]) == quoted(sentence), (section, key)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_tidy_and_no_secret(language: str) -> None:
+    """Reasons and remedies are whole sentences, of which the redaction leaves every word."""
+    for section, sentences in texts(language).items():
+        for key, sentence in sentences.items():
+            assert sentence == sentence.strip() and sentence.isprintable() and "  " not in sentence, key
+            assert sentence.endswith(".") == (section in ("reasons", "remedies") or key == "not-root"), key
+            assert redact(sentence) == sentence, key
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != DEFAULT])
+def test_no_sentence_is_left_in_english(language: str) -> None:
+    english, own = texts(DEFAULT), texts(language)
+    for section in ("reasons", "remedies", "codes"):
+        for key, sentence in english[section].items():
+            assert own[section][key] != sentence or len(sentence.split()) < 3, key
 
 
 def test_the_language_is_what_is_asked_for_then_the_environment_then_english() -> None:
@@ -112,6 +138,11 @@ def test_the_language_is_what_is_asked_for_then_the_environment_then_english() -
     assert choose("", {"LANG": "en_US.UTF-8"}) == "en"
     assert choose("", {"LANG": "C.UTF-8"}) == "en"
     assert choose("", {}) == "en"
+    assert choose("nl", {"LANG": "sv_SE.UTF-8"}) == "nl"
+    assert choose("sv-FI", {}) == "sv"
+    assert choose("", {"LANG": "en_GB.UTF-8", "LC_MESSAGES": "sv_SE.UTF-8", "LC_ALL": "nl_BE@euro"}) == "nl"
+    assert choose("", {"LANG": "nl_NL.UTF-8", "LC_MESSAGES": "sv_SE.UTF-8", "LC_ALL": ""}) == "sv"
+    assert choose("", {"LANG": "nl_NL.UTF-8", "LC_ALL": "C"}) == "en"
     assert choose("../../etc/passwd", {}) == "en"
     assert exists("en") and not exists("xx") and not exists("") and not exists("../en")
 

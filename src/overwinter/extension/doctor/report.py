@@ -87,8 +87,8 @@ def _remedy(report: Report, advice: Text) -> Dict[str, str]:
 
 def as_lines(report: Report, width: int, colour: bool) -> List[str]:
     """For people. Evidence is shown where something is not as it should be; ``--json`` has all of it."""
-    writer = _Writer(width, colour)
     word = report.texts.word
+    writer = _Writer(width, colour, max(len(word(status)) for status in _COLOURS))
     named = " · ".join(report.clean(part) for part in (report.machine, report.system) if part)
     writer.line(word("heading", machine=named or "?"), bold=True)
     for step in STEPS:
@@ -146,14 +146,16 @@ def _write_likely(writer: "_Writer", report: Report) -> None:
 
 
 class _Writer:
-    """Lines of a given width, harmless to a terminal, with or without colour."""
+    """Lines of a given width, harmless to a terminal, with or without colour.
 
-    #: Where the text of a check begins: behind its mark and its id.
-    _COLUMN = 17
+    ``mark`` is the length of the longest word that a check begins with, which differs with the language.
+    """
 
-    def __init__(self, width: int, colour: bool) -> None:
+    def __init__(self, width: int, colour: bool, mark: int) -> None:
         self.lines: List[str] = []
-        self._width = max(width, 2 * self._COLUMN)
+        self._head = "  {:<%d} {:<6} " % mark
+        self._column = len(self._head.format("", ""))
+        self._width = max(width, 2 * self._column)
         self._colour = colour
 
     def blank(self) -> None:
@@ -168,14 +170,14 @@ class _Writer:
 
     def marked(self, status: str, mark: str, check: str, text: str) -> None:
         first = len(self.lines)
-        self._wrapped(text, " " * self._COLUMN, " " * self._COLUMN)
-        head = "  {:<8}{:<6} ".format(mark, check)
-        rest = self.lines[first][self._COLUMN :]
+        self._wrapped(text, " " * self._column, " " * self._column)
+        head = self._head.format(mark, check)
+        rest = self.lines[first][self._column :]
         painted = head.replace(mark, self._painted(mark, _COLOURS[status]), 1)
         self.lines[first] = painted + rest
 
     def below(self, text: str) -> None:
-        self._wrapped(text, " " * self._COLUMN, " " * (self._COLUMN + 2))
+        self._wrapped(text, " " * self._column, " " * (self._column + 2))
 
     def _wrapped(self, text: str, first: str, following: str) -> None:
         self.lines += textwrap.wrap(
