@@ -87,9 +87,11 @@ def _not_good_enough(
 ) -> FreezeFailed | SnapshotStatusUnknown:
     is_silent = any(warning.code == SnapshotStatusUnknown.code for warning in warnings)
     kind = SnapshotStatusUnknown if is_silent else FreezeFailed
+    seen = (warning.cause for warning in warnings if warning.code == kind.code)
     return kind(
         f"Policy {policy.name} requires {policy.required_consistency} points, but only {reached} was "
-        "reached. " + " ".join(warning.message for warning in warnings)
+        "reached. " + " ".join(warning.message for warning in warnings),
+        cause=next(seen, None),
     )
 
 
@@ -137,7 +139,7 @@ def _capture(
             _forget(runtime, method, plan)
             raise
         # The VM writes to the overlays: the point exists, whatever went wrong around it.
-        result = WindowResult(Consistency.CRASH, None, (JobError(error.code, error.message),))
+        result = WindowResult(Consistency.CRASH, None, (JobError.of(error),))
     return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
 
 
