@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import libvirt
 
+from overwinter.doctor.doctor import explain
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
 from overwinter.model.point import Consistency
@@ -156,6 +157,6 @@ def open_scene(ground: Ground, place: str = OVERWINTER.name) -> Iterator[Scene]:
             url = server.new_database().replace(str(server.directory), str(directory))
         profile = OVERWINTER if place == POSTGRESQL else find_profile(place)
         station = stack.enter_context(
-            open_station(ground, url, clock, f"qemu+unix:///system?socket={daemon.path}", profile)
+            open_station(ground, url, clock, f"qemu+unix:///system?socket={daemon.path}", profile, explain)
         )
         yield Scene(station, clock, daemon, database)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID, uuid4, uuid5
 
 from overwinter.jobs.point_admin import CollectionContent
@@ -244,6 +244,11 @@ class FakeService:
         item = self._items.get(job.item_id) if job.item_id else None
         if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
             self.add_point(item, ended)
+
+    def diagnose(self, job: Job, diagnosis: dict[str, Any]) -> Job:
+        """Somebody has found out, or is finding out, what is behind the job's errors."""
+        self._jobs[job.id] = replace(self._jobs[job.id], diagnosis=diagnosis)
+        return self._jobs[job.id]
 
     def make_scheduled(self, job: Job) -> None:
         """The job was one of a schedule."""

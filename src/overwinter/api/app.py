@@ -1,5 +1,6 @@
 """The ASGI application: routes, error answers, and the layers around them."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -30,6 +31,7 @@ from overwinter.api.paths import CanonicalPaths
 from overwinter.api.port import Doctor, Service
 from overwinter.api.shapes_errors import error
 from overwinter.model.errors import MethodNotAllowed, NotFound, OverwinterError, RequestError
+from overwinter.model.job import JobError
 
 
 def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
@@ -65,7 +67,8 @@ def _templates(routers: list[APIRouter]) -> list[str]:
 async def _expected(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, OverwinterError)
     code = request.app.state.service.profile.code(problem.code)
-    return JSONResponse(error(code, problem.message, audience(request)), status_code=problem.http_status)
+    told = replace(JobError.of(problem), code=code)
+    return JSONResponse(error(told, audience(request)), status_code=problem.http_status)
 
 
 async def _no_route(request: Request, problem: Exception) -> JSONResponse:

@@ -23,6 +23,8 @@ RESTORE_POINT = COLLECTION + "/restorePoints/{point}"
 EXTENSION = MACHINE + "/extensions/{extension}"
 POLICY = VAULT + "/backupPolicies/{policy}"
 JOB = VAULT + "/backupJobs/{job}"
+#: What the doctor says of a job that failed; ARM does not know it.
+JOB_DOCTOR = JOB + "/overwinter/doctor"
 ITEM = VAULT + "/backupFabrics/Azure/protectionContainers/{container}/protectedItems/{item}"
 POINT = ITEM + "/recoveryPoints/{point}"
 

@@ -13,6 +13,7 @@ from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.protection import Protection
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
+from overwinter.cli.views_diagnosis import DiagnosisView
 from overwinter.cli.views_doctor import ExaminationView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -55,6 +56,11 @@ class Client:
         """What the doctor finds of a VM, which takes some seconds; also of one that libvirt has no more."""
         answer = self._connection.post(f"{self._machine_path(name)}/overwinter/doctor", {})
         return read_view(ExaminationView.read, answer.json())
+
+    def diagnosis(self, job: JobView) -> DiagnosisView:
+        """What was behind the errors of a job."""
+        answer = self._connection.post(f"{job.address}/overwinter/doctor", {})
+        return read_view(DiagnosisView.read, answer.json())
 
     def _vaults_of_machines(self) -> dict[str, str]:
         """The vault of each VM: where it is protected, or else one that has points of it."""

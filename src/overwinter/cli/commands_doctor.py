@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from overwinter.cli.diagnoses import whole
+from overwinter.cli.language import Language, wanted
 from overwinter.cli.output import Output, table
 from overwinter.cli.session import AsJson, Directory, session
 from overwinter.cli.views_doctor import ExaminationView, StepView
@@ -15,17 +17,29 @@ _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 
 def doctor(
-    vm: Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")],
+    vm: Annotated[str | None, typer.Argument(metavar="VM", help="Name of the VM.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="ID", help="Why this job failed, instead of a VM.")
+    ] = None,
+    language: Language = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
     """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed.
 
+    With --job: what was behind the errors of a job, by what was found when it failed.
+
     The exit status is 1 when a check fails.
     """
     output = Output(as_json=as_json)
-    with session(directory, output) as client:
-        found = client.examination(vm)
+    if (vm is None) == (job is None):
+        raise typer.BadParameter("Give a VM or a job, and not both.", param_hint="'VM'")
+    with session(directory, output, wanted(language)) as client:
+        if job is not None:
+            explained = client.diagnosis(client.job(job))
+            output.show(explained, *whole(explained))
+            return
+        found = client.examination(str(vm))
     output.show(found, *_checklist(found))
     if found.status == "fail":
         raise typer.Exit(1)
@@ -40,6 +54,8 @@ def _checklist(found: ExaminationView) -> list[Table | str]:
         f"{found.vm}: ok {counted.count('pass')}, warnings {counted.count('warn')}, "
         f"failed {counted.count('fail')}, unknown {counted.count('unknown')}."
     )
+    if found.last_failure is not None:
+        parts += ["", *whole(found.last_failure)]
     return parts
 
 

@@ -84,12 +84,12 @@ def serve(
 def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
     # Only this command needs the service's libraries; the others start faster without them.
     from overwinter.api.server import serve as serve_api
-    from overwinter.doctor.doctor import Doctor
+    from overwinter.doctor.doctor import Doctor, explain
     from overwinter.jobs.start import end_process, open_service
 
     # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
     os.umask(0o077)
-    with open_service(settings) as service, service.on_its_own():
+    with open_service(settings, explain=explain) as service, service.on_its_own():
         doctor = Doctor(service.runtime)
         now = datetime.now(UTC)
         serve_api(service, doctor, settings.directory, host=host, port=port, now=now, ready=ready)

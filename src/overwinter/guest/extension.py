@@ -80,7 +80,7 @@ class GuestExtension:
                 raise ExtensionUnavailable(f"The guest agent does not allow {', '.join(sorted(missing))}.")
             self._found = next((path for path in _PYTHONS if self._exists(path)), None)
         if self._found is None:
-            raise ExtensionUnavailable("The guest has no Python 3.")
+            raise ExtensionUnavailable("The guest has no Python 3.", cause="C-EXT-LOAD")
         return self._found
 
     def run(self, *arguments: str) -> Completed:

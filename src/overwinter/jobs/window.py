@@ -54,7 +54,9 @@ def run(
     except (ExtensionFailed, GuestCommandFailed) as error:
         log.warning("frozen by the agent, not the extension", vm=str(vm_uuid), reason=error.message)
         result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
-        return replace(result, warnings=(JobError(ExtensionFailed.code, error.message), *result.warnings))
+        return replace(
+            result, warnings=(JobError(ExtensionFailed.code, error.message, error.cause), *result.warnings)
+        )
     return freeze_by_extension.run(hypervisor, vm_uuid, session, snapshot, check)
 
 
