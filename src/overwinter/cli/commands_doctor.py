@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from overwinter.cli.confirm import Yes
 from overwinter.cli.output import Output, table
-from overwinter.cli.session import AsJson, Directory, session
+from overwinter.cli.repairing import fix as mend
+from overwinter.cli.session import AsJson, Directory, VaultOption, session
 from overwinter.cli.views_doctor import ExaminationView, StepView
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
@@ -16,15 +18,23 @@ _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 def doctor(
     vm: Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")],
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show what can be mended, ask, and let a job mend it.")
+    ] = False,
+    yes: Yes = False,
+    vault: VaultOption = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed.
+    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed without --fix.
 
-    The exit status is 1 when a check fails.
+    The exit status is 1 when a check fails, or with --fix when something was not mended.
     """
     output = Output(as_json=as_json)
     with session(directory, output) as client:
+        if fix:
+            mend(client, client.item(vm, vault), output, yes=yes)
+            return
         found = client.examination(vm)
     output.show(found, *_checklist(found))
     if found.status == "fail":
