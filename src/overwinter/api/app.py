@@ -21,6 +21,7 @@ from overwinter.api import (
     routes_point_deletion,
     routes_points,
     routes_policies,
+    routes_repairs,
     routes_vault_rules,
     routes_vault_work,
     routes_vaults,
@@ -44,7 +45,7 @@ def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks, routes_doctor, routes_extensions,
+            routes_collections, routes_locks, routes_doctor, routes_repairs, routes_extensions,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from overwinter.doctor.report import Report
 from overwinter.jobs.point_admin import CollectionContent
+from overwinter.jobs.repairs import Finding
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
@@ -208,6 +209,12 @@ class Service(Protocol):
 
     def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
         """Start a backup; ``BackupOperationInProgress``, ``DatasourceNotPresent``."""
+
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        """What a machine could mend of an item's VM; ``ProtectedVmNotFound``."""
+
+    def repair(self, item: ProtectedItem) -> Job:
+        """Mend it; ``BackupOperationInProgress``, ``ProtectedVmNotFound``."""
 
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
         """All recovery points of an item."""

@@ -11,6 +11,7 @@ from overwinter.cli.failure import Failure
 from overwinter.cli.point_work import PointWork
 from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.protection import Protection
+from overwinter.cli.repair_work import RepairWork
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
 from overwinter.cli.views_diagnosis import DiagnosisView
@@ -36,6 +37,7 @@ class Client:
         self.point_work = PointWork(connection)
         self.protection = Protection(connection)
         self.extensions = ExtensionWork(connection)
+        self.repairs = RepairWork(connection)
 
     # --- machines
 

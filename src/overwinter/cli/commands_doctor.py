@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from overwinter.cli.confirm import Yes
 from overwinter.cli.diagnoses import whole
 from overwinter.cli.language import Language, wanted
 from overwinter.cli.output import Output, table
-from overwinter.cli.session import AsJson, Directory, session
+from overwinter.cli.repairing import fix as mend
+from overwinter.cli.session import AsJson, Directory, VaultOption, session
 from overwinter.cli.views_doctor import ExaminationView, StepView
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
@@ -21,23 +23,33 @@ def doctor(
     job: Annotated[
         str | None, typer.Option("--job", metavar="ID", help="Why this job failed, instead of a VM.")
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show what can be mended, ask, and let a job mend it.")
+    ] = False,
+    yes: Yes = False,
+    vault: VaultOption = None,
     language: Language = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed.
+    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed without --fix.
 
     With --job: what was behind the errors of a job, by what was found when it failed.
 
-    The exit status is 1 when a check fails.
+    The exit status is 1 when a check fails, or with --fix when something was not mended.
     """
     output = Output(as_json=as_json)
     if (vm is None) == (job is None):
         raise typer.BadParameter("Give a VM or a job, and not both.", param_hint="'VM'")
+    if job is not None and fix:
+        raise typer.BadParameter("What can be mended is found by VM: doctor VM --fix.", param_hint="'--fix'")
     with session(directory, output, wanted(language)) as client:
         if job is not None:
             explained = client.diagnosis(client.job(job))
             output.show(explained, *whole(explained))
+            return
+        if fix:
+            mend(client, client.item(str(vm), vault), output, yes=yes)
             return
         found = client.examination(str(vm))
     output.show(found, *_checklist(found))

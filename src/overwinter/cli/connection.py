@@ -58,6 +58,10 @@ class Connection:
         """Start something."""
         return self._send("POST", path, body)
 
+    def post_slowly(self, path: str, body: Arm) -> Arm:
+        """The answer to an action that the service may need long for."""
+        return _document(self._send("POST", path, body, timeout=_LONG_TIMEOUT))
+
     def patch(self, path: str, body: Arm) -> httpx.Response:
         """Change parts of the resource at a path."""
         return self._send("PATCH", path, body)

@@ -12,10 +12,10 @@ from overwinter.cli.client import AmbiguousVault, Client
 from overwinter.cli.connection import connect
 from overwinter.cli.diagnoses import brief
 from overwinter.cli.failure import Failure
+from overwinter.cli.job_reports import findings
 from overwinter.cli.language import spoken
 from overwinter.cli.output import Output, advice, length, size
 from overwinter.cli.progress import follow
-from overwinter.cli.vault_reports import findings
 from overwinter.cli.views import JobView
 from overwinter.model.errors import OverwinterError
 
