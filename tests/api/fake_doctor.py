@@ -1,6 +1,8 @@
 """A doctor for tests of API and command line: it knows one VM, with one result of each kind."""
 
+import io
 from datetime import UTC, datetime
+from typing import IO
 
 from overwinter.doctor.check import Finding, Status
 from overwinter.doctor.checks import CHECKS
@@ -9,6 +11,9 @@ from overwinter.model.errors import NotFound
 from overwinter.model.job import Job
 
 TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+#: Longer than one piece of an answer.
+BUNDLE = b"PK and so on" * 20_000
 
 _BY_ID = {check.id: check for check in CHECKS}
 
@@ -32,3 +37,7 @@ class FakeDoctor:
                 Result(_BY_ID["X4.1"], Finding(Status.FAIL, "full", values)),
             ]
         return Report(vm, TAKEN, tuple(results), ("H3.2",), self.failed)
+
+    def bundle(self, vm: str) -> IO[bytes]:
+        self.examine(vm)
+        return io.BytesIO(BUNDLE)

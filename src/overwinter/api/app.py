@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from overwinter.api import (
+    routes_bundle,
     routes_collections,
     routes_doctor,
     routes_extensions,
@@ -45,7 +46,7 @@ def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks, routes_doctor, routes_repairs, routes_extensions,
+            routes_collections, routes_locks, routes_doctor, routes_repairs, routes_extensions, routes_bundle,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)

@@ -15,6 +15,8 @@ VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
 MACHINE = GROUP + MACHINES + "/{machine}"
 #: What the doctor can do for a VM; ARM does not know it.
 MACHINE_DOCTOR = MACHINE + "/overwinter/doctor"
+#: A zip of all that helps somebody from afar; ours as well.
+MACHINE_BUNDLE = MACHINE + "/overwinter/supportBundle"
 VAULT = GROUP + VAULTS + "/{vault}"
 #: What a vault can do that ARM does not know.
 VAULT_WORK = VAULT + "/overwinter"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 from uuid import UUID
 
 from overwinter.doctor.report import Report
@@ -141,6 +141,9 @@ class Doctor(Protocol):
 
     def examine(self, vm: str) -> Report:
         """All checks of a VM; bounded in time; ``NotFound``."""
+
+    def bundle(self, vm: str) -> IO[bytes]:
+        """A zip for who helps from afar, for the caller to read and close; bounded in time; ``NotFound``."""
 
 
 class ExtensionAdmin(Protocol):

@@ -107,6 +107,12 @@ def ended(
     return sorted(_select(tx, jobs.c.id.in_(found)), key=lambda job: job.ended or job.started, reverse=True)
 
 
+def newest_of_machine(tx: Transaction, vm_uuid: UUID, most: int) -> list[Job]:
+    """The jobs of a VM that started last, newest first, in whatever vault."""
+    newest = sa.select(jobs.c.id).where(jobs.c.vm_uuid == vm_uuid).order_by(jobs.c.started.desc()).limit(most)
+    return _select(tx, jobs.c.id.in_(list(tx.execute(newest).scalars())))
+
+
 def last_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> Job | None:
     """The job of that kind in a vault that started last, or None."""
     newest = sa.select(sa.func.max(jobs.c.started)).where(

@@ -64,6 +64,10 @@ class Client:
         answer = self._connection.post(f"{job.address}/overwinter/doctor", {})
         return read_view(DiagnosisView.read, answer.json())
 
+    def support_bundle(self, name: str) -> bytes:
+        """A zip of all that helps somebody from afar with a VM, some MiB; it may take minutes."""
+        return self._connection.post_for_content(f"{self._machine_path(name)}/overwinter/supportBundle", {})
+
     def _vaults_of_machines(self) -> dict[str, str]:
         """The vault of each VM: where it is protected, or else one that has points of it."""
         items = [item for vault in self.vaults() for item in self.items(vault)]

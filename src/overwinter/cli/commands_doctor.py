@@ -1,11 +1,13 @@
 """``overwinter doctor``: what keeps a VM from being backed up well."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from overwinter.cli.bundle import BundleFile, save_bundle
 from overwinter.cli.confirm import Yes
 from overwinter.cli.diagnoses import whole
 from overwinter.cli.language import Language, wanted
@@ -27,6 +29,7 @@ def doctor(
         bool, typer.Option("--fix", help="Show what can be mended, ask, and let a job mend it.")
     ] = False,
     yes: Yes = False,
+    bundle: BundleFile = None,
     vault: VaultOption = None,
     language: Language = None,
     directory: Directory = DEFAULT_DIRECTORY,
@@ -36,13 +39,14 @@ def doctor(
 
     With --job: what was behind the errors of a job, by what was found when it failed.
 
-    The exit status is 1 when a check fails, or with --fix when something was not mended.
+    The exit status is 1 when a check fails, or with --fix when something was not mended. With --bundle it
+    only writes the file.
     """
     output = Output(as_json=as_json)
-    if (vm is None) == (job is None):
-        raise typer.BadParameter("Give a VM or a job, and not both.", param_hint="'VM'")
-    if job is not None and fix:
-        raise typer.BadParameter("What can be mended is found by VM: doctor VM --fix.", param_hint="'--fix'")
+    _check_usage(vm, job, fix=fix, bundle=bundle)
+    if bundle is not None:
+        save_bundle(str(vm), bundle, directory, output)
+        return
     with session(directory, output, wanted(language)) as client:
         if job is not None:
             explained = client.diagnosis(client.job(job))
@@ -55,6 +59,15 @@ def doctor(
     output.show(found, *_checklist(found))
     if found.status == "fail":
         raise typer.Exit(1)
+
+
+def _check_usage(vm: str | None, job: str | None, *, fix: bool, bundle: Path | None) -> None:
+    if (vm is None) == (job is None):
+        raise typer.BadParameter("Give a VM or a job, and not both.", param_hint="'VM'")
+    if job is not None and (fix or bundle is not None):
+        raise typer.BadParameter("--fix and --bundle are for a VM: name it.", param_hint="'--job'")
+    if fix and bundle is not None:
+        raise typer.BadParameter("Write the bundle first, then mend.", param_hint="'--bundle'")
 
 
 def _checklist(found: ExaminationView) -> list[Table | str]:

@@ -62,6 +62,10 @@ class Connection:
         """The answer to an action that the service may need long for."""
         return _document(self._send("POST", path, body, timeout=_LONG_TIMEOUT))
 
+    def post_for_content(self, path: str, body: Arm) -> bytes:
+        """The same of an action whose answer is no document."""
+        return self._send("POST", path, body, timeout=_LONG_TIMEOUT).content
+
     def patch(self, path: str, body: Arm) -> httpx.Response:
         """Change parts of the resource at a path."""
         return self._send("PATCH", path, body)

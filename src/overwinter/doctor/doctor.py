@@ -1,7 +1,10 @@
 """The doctor of a service: looks at one VM when asked, and says what it found."""
 
-from typing import Any
+import tempfile
+from contextlib import ExitStack
+from typing import IO, Any
 
+from overwinter.doctor.bundle.bundle import write_bundle
 from overwinter.doctor.collect import collect
 from overwinter.doctor.diagnosis_record import record
 from overwinter.doctor.facts import Facts
@@ -23,6 +26,18 @@ class Doctor:
         Raises NotFound when neither libvirt nor the catalog knows it.
         """
         return examine(collect(self._runtime, vm))
+
+    def bundle(self, vm: str) -> IO[bytes]:
+        """The support bundle of the VM: an open zip file without a name, for the caller to read and close.
+
+        Bounded in time and size. Raises NotFound when neither libvirt nor the catalog knows the VM.
+        """
+        with ExitStack() as on_failure:
+            file = on_failure.enter_context(tempfile.TemporaryFile())
+            write_bundle(self._runtime, vm, file)
+            file.seek(0)
+            on_failure.pop_all()
+        return file
 
 
 def explain(runtime: Runtime, job: Job) -> dict[str, Any]:
