@@ -6,7 +6,7 @@ from uuid import UUID
 
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.freeze_guard import HARD_STOP_S, FreezeGuard
-from overwinter.guest.thaw import ensure_thawed
+from overwinter.guest.thaw import ensure_thawed, is_off
 from overwinter.guest.vss import freeze_failure
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import faults
@@ -51,7 +51,11 @@ def run(
         except (FreezeFailed, GuestAgentUnavailable) as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
             message = f"The guest could not be frozen: {error.message}"
-            code = error.code if isinstance(error, FreezeFailed) else SnapshotStatusUnknown.code
+            code = error.code
+            if isinstance(error, GuestAgentUnavailable):
+                # A VM that went off meanwhile owes nobody an answer.
+                gone = is_off(hypervisor, vm_uuid)
+                code = FreezeFailed.code if gone else SnapshotStatusUnknown.code
             return crash_consistent(snapshot, JobError(code, message))
         faults.place("window.frozen")
         try:
