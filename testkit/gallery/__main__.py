@@ -89,11 +89,9 @@ def look_at_healthy(ground: Ground, tally: Tally) -> None:
 
 
 def _count_visit(tally: Tally, seen: Visit) -> None:
-    tell(f"{seen.set_up.name}: {seen.seconds:.1f} s")
+    tell(f"{seen.set_up.name}: {seen.seconds:.1f} s, {len(seen.unknown)} unknown")
     for alarm in seen.alarms:
         tell(f"  false alarm: {alarm}")
-    for unknown in seen.unknown:
-        tell(f"  unknown: {unknown}")
     tally.false_alarms += bool(seen.alarms)
     tally.longest_visit_s = max(tally.longest_visit_s, round(seen.seconds, 1))
 

@@ -21,13 +21,20 @@ _OPTIONS = "/etc/qemu/qemu-ga.conf"
 _KEPT = "/var/tmp/agent.tar"
 
 
-def _in_debian(do: str, undo: str) -> Callable[[Scene], AbstractContextManager[Patient]]:
-    """Done in a Debian by way of its console; afterwards its agent is started again."""
+def _in_debian(
+    do: str, undo: str, *, answers: bool = False
+) -> Callable[[Scene], AbstractContextManager[Patient]]:
+    """Done in a Debian by way of its console; afterwards its agent is started again.
+
+    ``answers``: the agent does so after what was done.
+    """
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[Patient]:
         patient = scene.running_debian()
         console_run(patient.guest.domain, do, _LIMIT_S)
+        if answers:
+            patient.guest.wait_ready()
         yield patient
         console_run(patient.guest.domain, f"{undo}; systemctl restart {_UNIT}", _LIMIT_S)
         patient.guest.wait_ready()
@@ -49,7 +56,8 @@ FAULTS = (
         _SILENT,
         _STATE,
         _in_debian(
-            f"tar cPf {_KEPT} $(dpkg -L qemu-guest-agent | grep -e /etc/ -e /lib/ -e /sbin/); "
+            f"tar --no-recursion -cPf {_KEPT} "
+            "$(dpkg -L qemu-guest-agent | grep -e /etc/ -e /lib/ -e /sbin/); "
             "dpkg --purge qemu-guest-agent >/dev/null 2>&1; systemctl daemon-reload",
             f"tar xPf {_KEPT}; systemctl daemon-reload",
         ),
@@ -61,7 +69,7 @@ FAULTS = (
         _STATE,
         _in_debian(
             f"mkdir -p {_DROP_IN.rpartition('/')[0]}; printf '[Service]\\nRestart=no\\n' >{_DROP_IN}; "
-            "systemctl daemon-reload; killall -SEGV qemu-ga || pkill -SEGV qemu-ga; sleep 1",
+            f"systemctl daemon-reload; systemctl kill --signal=SEGV {_UNIT}",
             f"rm {_DROP_IN}; systemctl daemon-reload",
         ),
     ),
@@ -72,8 +80,9 @@ FAULTS = (
         "C-AGENT-BLOCKED",
         _in_debian(
             f"printf '[general]\\nblock-rpcs={','.join(sorted(FREEZE_COMMANDS))}\\n' >{_OPTIONS}; "
-            f"systemctl restart {_UNIT}; sleep 3",
+            f"systemctl restart {_UNIT}",
             f"rm {_OPTIONS}",
+            answers=True,
         ),
     ),
 )
