@@ -93,7 +93,7 @@ def _stand_still(patient: Patient) -> None:
 def _kill_extension(patient: Patient) -> None:
     """Both of its processes, so that nobody in the guest thaws."""
     pids = f"$(ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}' | awk '{{print $1}}')"
-    patient.guest.agent.check(f"kill -STOP {pids}; kill -9 {pids}")
+    console_run(patient.guest.domain, f"pids={pids}; kill -STOP $pids; kill -9 $pids", _LIMIT_S)
 
 
 def _pull_the_plug(patient: Patient) -> None:
