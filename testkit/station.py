@@ -10,6 +10,7 @@ from uuid import uuid4
 from overwinter.jobs.explaining import Explain
 from overwinter.jobs.service import Service
 from overwinter.jobs.start import open_service
+from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
 from overwinter.model.default_policies import new_policy, standard_content
 from overwinter.model.extension import Extension, WithoutAgent
 from overwinter.model.job import Job, JobStatus
@@ -23,7 +24,8 @@ from testkit.domains import TinyGuest
 from testkit.ground import Ground
 from testkit.waiting import wait_until
 
-JOB_LIMIT_S = 180.0
+#: A backup waits for its object store for 4 minutes.
+JOB_LIMIT_S = 400.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def open_station(
     hypervisor: str = DEFAULT_HYPERVISOR,
     profile: SupportProfile = OVERWINTER,
     explain: Explain | None = None,
+    agent_versions: AgentVersions = DEFAULT_VERSIONS,
 ) -> Iterator[Station]:
     """A fresh service with one vault; ``explain`` as for `open_service`: most tests need no diagnosis."""
     name = uuid4().hex[:8]
@@ -130,6 +133,7 @@ def open_station(
     directory.mkdir(mode=0o755)
     images = directory / "images"
     images.mkdir(mode=0o755)
-    settings = Settings(f"host-{name}", directory / "state", images, hypervisor, database, profile)
+    state = directory / "state"
+    settings = Settings(f"host-{name}", state, images, hypervisor, database, profile, agent_versions)
     with open_service(settings, clock, explain) as service:
         yield Station(ground, service, service.vaults.create("vault1", "default"), directory)

@@ -18,19 +18,20 @@ class Fault:
 
     ``seen``: what a user would say happened. ``inject`` makes it so, yields the VM that has it, and takes it
     back at the end, also after it was mended. ``attempt`` is the operation that fails over it; ``code`` and
-    ``cause`` (ids of the code book) are what must be told.
+    ``cause`` (ids of the code book) are what must be told: empty and null where there is nothing to tell,
+    because the backup mends it on its way, or is right in spite of it.
 
     ``repair`` is the id of the code book's remedies by which the product mends it itself while the fault is
-    there (``backup``: the next backup does); null where a person has to act. ``before_repair`` is what must
-    come first from outside, like room on a full disk.
+    there (``backup``: the next backup does); null where a person has to act, or nobody has to.
+    ``before_repair`` is what must come first from outside, like room on a full disk.
 
-    ``place`` is the service it happens to: a support profile, or ``postgresql``.
+    ``place`` is the service it happens to: a support profile, or a kind that `scene` names.
     """
 
     name: str
     seen: str
     code: str
-    cause: str
+    cause: str | None
     inject: Callable[[Scene], AbstractContextManager[Patient]]
     attempt: Callable[[Patient], Told] = backup
     repair: str | None = None

@@ -41,7 +41,8 @@ class Patient:
     """A VM under protection.
 
     ``station`` is the service with the vault that the VM is protected in; ``expected`` are the codes of
-    warnings that a good backup of it has all the same.
+    warnings that a good backup of it has all the same; ``directories`` (a pattern of the shell) is where its
+    guest writes.
     """
 
     station: Station
@@ -49,6 +50,7 @@ class Patient:
     guest: TinyGuest
     item: ProtectedItem
     expected: tuple[str, ...] = ()
+    directories: str = "/mnt/*"
 
     @property
     def service(self) -> Service:
@@ -63,9 +65,8 @@ class Patient:
     def write(self) -> None:
         """Change something on every disk, from inside the guest if it runs."""
         if self.guest.domain.isActive():
-            self.guest.agent.check(
-                "for d in /mnt/*; do dd if=/dev/urandom of=$d/f bs=64k count=9 2>/dev/null; done; sync"
-            )
+            write = "dd if=/dev/urandom of=$d/f bs=64k count=9 2>/dev/null"
+            self.guest.agent.check(f"for d in {self.directories}; do {write}; done; sync")
             return
         for target in self.guest.disks:
             top = self.guest.chain(target)[0]

@@ -1,7 +1,7 @@
 """What faults happen to: a real service whose way to libvirt and to its database can be cut, and its VMs."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +11,14 @@ from uuid import uuid4
 import libvirt
 
 from overwinter.doctor.doctor import explain
+from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
 from overwinter.model.point import Consistency
 from overwinter.model.policy import DEFAULT_POLICY
 from overwinter.model.profile import OVERWINTER, find_profile
 from testkit.daemons import LIBVIRTD
+from testkit.debian_domains import make_debian_guest
 from testkit.disks import MIB, DiskSpec
 from testkit.domains import TinyGuest
 from testkit.file_systems import small_file_system
@@ -32,6 +34,9 @@ Result = TypeVar("Result")
 #: A service with our own profile whose catalog is on a PostgreSQL server.
 POSTGRESQL = "postgresql"
 
+#: One that wants guest agents of a version that none has yet.
+DEMANDING = "demanding"
+
 _SOCKET = ".s.PGSQL.5432"
 
 
@@ -43,7 +48,7 @@ class Scene:
     clock: Clock
     libvirt: SocketProxy
     database: SocketProxy | None = None
-    _running: Patient | None = field(default=None, repr=False)
+    _running: dict[str, Patient] = field(default_factory=dict, repr=False)
     _over: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @property
@@ -71,10 +76,22 @@ class Scene:
 
     def running(self) -> Patient:
         """The VM that runs, healthy, shared by faults that leave it so. Its policy wants frozen systems."""
-        if self._running is None:
-            guest = self._make_guest("qcow2", start=True)
-            self._running = self.protect(guest, self.strict_policy())
-        return self._running
+        return self._shared("plain", lambda: self._make_guest("qcow2", start=True))
+
+    def running_with_python(self) -> Patient:
+        """One like it whose guest has Python, and so the extension."""
+        return self._shared("python", self._make_guest_with_python)
+
+    def running_debian(self) -> Patient:
+        """One like it with a whole Debian: systemd, packages, services."""
+        patient = self._shared("debian", lambda: make_debian_guest(self.ground, f"gal-{uuid4().hex[:6]}"))
+        patient.directories = "/var/tmp"
+        return patient
+
+    def _shared(self, kind: str, make: Callable[[], TinyGuest]) -> Patient:
+        if kind not in self._running:
+            self._running[kind] = self.protect(make(), self.strict_policy())
+        return self._running[kind]
 
     def stopped(self, *formats: str) -> Patient:
         """A new VM that is off."""
@@ -91,6 +108,12 @@ class Scene:
     ) -> TinyGuest:
         """A new guest. One that is started has file systems."""
         guest = self._make_guest(*formats or ("qcow2",), start=start, file_system=file_system, agent=agent)
+        self._over.callback(self.ground.guests.remove, guest)
+        return guest
+
+    def make_guest_with_python(self) -> TinyGuest:
+        """A new guest that runs and can have the extension."""
+        guest = self._make_guest_with_python()
         self._over.callback(self.ground.guests.remove, guest)
         return guest
 
@@ -114,6 +137,10 @@ class Scene:
         specs = [DiskSpec(form, size=64 * MIB, file_system=start or file_system) for form in formats]
         return self.ground.guests.make(f"gal-{uuid4().hex[:6]}", specs, start=start, agent=agent)
 
+    def _make_guest_with_python(self) -> TinyGuest:
+        maker = self.ground.guests.with_python()
+        return maker.make(f"gal-{uuid4().hex[:6]}", [DiskSpec(size=64 * MIB)])
+
     def protect(self, guest: TinyGuest, policy: str = DEFAULT_POLICY, vault: str | None = None) -> Patient:
         """The guest under protection; in a vault of its own when ``vault`` says where that shall lie."""
         station = self.station
@@ -129,10 +156,10 @@ class Scene:
         return patient
 
     def give_up_running(self) -> None:
-        """Make another running VM for the next fault, since this one may not be healthy any more."""
-        if self._running is not None:
-            self.ground.guests.remove(self._running.guest)
-        self._running = None
+        """Make other running VMs for the next fault, since these may not be healthy any more."""
+        for patient in self._running.values():
+            self.ground.guests.remove(patient.guest)
+        self._running = {}
 
 
 def redefine(guest: TinyGuest, old: str, new: str) -> None:
@@ -144,7 +171,7 @@ def redefine(guest: TinyGuest, old: str, new: str) -> None:
 
 @contextmanager
 def open_scene(ground: Ground, place: str = OVERWINTER.name) -> Iterator[Scene]:
-    """A scene with a service of that support profile, or with its catalog on PostgreSQL."""
+    """A scene with a service of that support profile, or of one of the kinds above with our own."""
     directory = ground.run.directory / f"gallery-{uuid4().hex[:6]}"
     directory.mkdir(mode=0o755)
     clock = Clock()
@@ -155,8 +182,10 @@ def open_scene(ground: Ground, place: str = OVERWINTER.name) -> Iterator[Scene]:
             server = stack.enter_context(postgres_server(directory / "postgres"))
             database = stack.enter_context(socket_proxy(directory / _SOCKET, server.directory / _SOCKET))
             url = server.new_database().replace(str(server.directory), str(directory))
-        profile = OVERWINTER if place == POSTGRESQL else find_profile(place)
+        profile = OVERWINTER if place in (POSTGRESQL, DEMANDING) else find_profile(place)
+        versions = AgentVersions(minimum="99") if place == DEMANDING else DEFAULT_VERSIONS
+        hypervisor = f"qemu+unix:///system?socket={daemon.path}"
         station = stack.enter_context(
-            open_station(ground, url, clock, f"qemu+unix:///system?socket={daemon.path}", profile, explain)
+            open_station(ground, url, clock, hypervisor, profile, explain, agent_versions=versions)
         )
         yield Scene(station, clock, daemon, database)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from overwinter.guest import freeze_session
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.extension import FOLDER, PACKAGE, GuestExtension
 from overwinter.guest.extension_package import extension_package
@@ -170,6 +171,22 @@ def test_the_hard_stop_thaws_whoever_is_stopped(inside: PythonGuest) -> None:
         assert said.by == "deadline" and said.held == (who == 1), "the keeper thaws if it can"
         session.wait_ended()
         session.close()
+
+
+def test_storage_that_hangs_is_not_waited_for(inside: PythonGuest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freeze_session, "WRITE_OUT_LIMIT_S", 2.0)
+    domain = inside.guest.domain
+    domain.setBlockIoTune("vda", {"write_bytes_sec": 1})
+    try:
+        inside.sh("dd if=/dev/urandom of=/mnt/vda/unsaved bs=1M count=2 2>/dev/null")
+        hanging = begin_session(inside.agent)
+        with pytest.raises(FreezeFailed, match="hangs"):
+            hanging.wait_ready()
+        hanging.give_up()
+    finally:
+        domain.setBlockIoTune("vda", {"write_bytes_sec": 0})
+    assert hanging.wait_ended() is not None
+    hanging.close()
 
 
 def test_when_the_whole_extension_is_killed_the_agent_thaws(

@@ -9,7 +9,7 @@ import pytest
 
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.agent_status import observe
-from overwinter.guest.thaw import ensure_thawed
+from overwinter.guest.thaw import ensure_thawed, thaw_confirmed
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.agent import agent_command
 from overwinter.hypervisor.connection import Hypervisor
@@ -227,3 +227,19 @@ def test_what_it_says_of_itself_makes_its_state(
     played.on_command = lambda me, _: me.answer(info)
     seen = observe(agent, inventory.machine(hypervisor, uuid), seen=True)
     assert judge(seen.evidence, DEFAULT_VERSIONS)[0] is state
+
+
+@pytest.mark.parametrize(("words", "confirmed"), [("fsfreeze hook has failed", True), ("no such", False)])
+def test_a_hook_that_fails_once_all_is_thawed_leaves_no_doubt(
+    played: HostileAgent, hypervisor: Hypervisor, uuid: UUID, words: str, confirmed: bool
+) -> None:
+    refusal = b'{"error": {"class": "GenericError", "desc": "%s"}}\n' % words.encode()
+
+    def say(me: HostileAgent, command: Command) -> None:
+        if command["execute"] == "guest-fsfreeze-thaw":
+            me.send(refusal)
+        else:
+            me.answer("thawed")
+
+    played.on_command = say
+    assert thaw_confirmed(GuestAgent(hypervisor, uuid)) is confirmed

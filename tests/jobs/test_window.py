@@ -110,6 +110,14 @@ def test_a_guest_that_cannot_be_frozen_still_gets_its_snapshot(scene: Scene) -> 
     assert scene.method.was_taken(plan)
 
 
+def test_a_vm_that_went_off_is_no_agent_that_is_silent(scene: Scene) -> None:
+    scene.guest.destroy()
+    plan = scene.prepared()
+    result = scene.run(lambda: scene.method.take(plan))
+    assert result.consistency is Consistency.CRASH
+    assert [warning.code for warning in result.warnings] == ["UserErrorFsFreezeFailed"]
+
+
 def test_the_window_is_short_and_does_not_grow_with_the_disk(ground: Ground, hypervisor: Hypervisor) -> None:
     """Shortest of several runs, because other programs share the machine."""
     shortest = {}

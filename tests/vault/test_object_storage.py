@@ -3,16 +3,18 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from overwinter.model.errors import AlreadyExists, VaultError
-from overwinter.vault.storage import ObjectStorage, StoredObject
+from overwinter.vault import KeySource, create_vault, vault_at
+from overwinter.vault.storage import ObjectStorage, StoredObject, opening
 from testkit.fault_proxy import Fault, fault_proxy
 from testkit.s3_server import S3Server
 from testkit.servers import free_ports
 from tests.vault.disks import noise
-from tests.vault.stores import HASTY, PATIENT, Faulty, actions, s3_location
+from tests.vault.stores import HASTY, PATIENT, Faulty, actions, credentials_file, s3_location
 
 MIB = 1024 * 1024
 PACK = noise(1, 8 * MIB)
@@ -115,6 +117,18 @@ def test_a_server_that_is_not_there_is_named(faulty: Faulty) -> None:
     for action in actions(storage):
         with pytest.raises(VaultError, match=rf"127\.0\.0\.1:{port}.*Connection refused"):
             action()
+
+
+def test_a_new_vault_is_not_tried_for_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "FIRST_LOOK", replace(HASTY, retry=0.2))
+    (port,) = free_ports(1)
+    credentials = credentials_file(tmp_path, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x")
+    url = f"s3://bucket/vault?endpoint=http://127.0.0.1:{port}&credentials={credentials}"
+    key = KeySource.new_key_file(tmp_path / "key")
+    with pytest.raises(VaultError, match="Connection refused"):
+        create_vault(url, key, vault_id=uuid4())
+    with pytest.raises(VaultError, match="Connection refused"):
+        vault_at(url, key)
 
 
 def test_a_server_killed_in_the_middle_and_started_again(s3: S3Server, tmp_path: Path) -> None:

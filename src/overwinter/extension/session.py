@@ -104,6 +104,7 @@ class Session:
     # --- file systems -------------------------------------------------------------------------------------
 
     def _stand_still(self) -> None:
+        self._journal.say("resting")  # from here on only the guest's storage can take long
         descriptors = self._open_mounts() if self._applications.freeze else []
         freeze.rehearse()
         held = FrozenSet(descriptors, self._hard_stop_s, self._orphaned)

@@ -22,6 +22,7 @@ class Event(StrEnum):
     """What a session can say that matters to the host."""
 
     STARTED = "started"
+    RESTING = "resting"
     READY = "ready"
     FAILED = "failed"
     FROZEN = "frozen"

@@ -40,6 +40,10 @@ RUN_DIRECTORY = "/run/overwinter"
 #: The longest that scripts may take, all tries together (1800 s), with time to kill and to tell.
 SCRIPTS_LIMIT_S = 1860.0
 
+#: The longest that file systems may take to write out what they hold in memory. It grows with the guest's
+#: memory (some gigabytes on slow storage); a disk that hangs is not waited for, as nobody knows until when.
+WRITE_OUT_LIMIT_S = 90.0
+
 _POLL_SECONDS = 0.01
 _IDLE_POLL_SECONDS = 0.1
 
@@ -126,11 +130,21 @@ class FreezeSession:
     def wait_ready(self, check: Callable[[], None] = lambda: None) -> Answer:
         """Wait until scripts have run and everything is prepared to be frozen; ``check`` may raise meanwhile.
 
-        Raises ScriptFailed when the guest wants no backup after a script that failed, ExtensionFailed.
+        Raises ScriptFailed when the guest wants no backup after a script that failed; FreezeFailed when a
+        file system does not write out what it holds, so that nobody can freeze it; ExtensionFailed.
         """
         said = self.wait_for(
-            Event.READY, Event.FAILED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS, check=check
+            Event.RESTING, Event.FAILED, limit_s=SCRIPTS_LIMIT_S, poll_s=_IDLE_POLL_SECONDS, check=check
         )
+        if said is not None and said.event is Event.RESTING:
+            said = self.wait_for(
+                Event.READY, Event.FAILED, limit_s=WRITE_OUT_LIMIT_S, poll_s=_IDLE_POLL_SECONDS, check=check
+            )
+            if said is None and not self._is_over():
+                raise FreezeFailed(
+                    f"a file system in the guest did not write out what it holds within "
+                    f"{WRITE_OUT_LIMIT_S:.0f} s: its storage hangs, or is very slow"
+                )
         if said is None:
             raise ExtensionFailed("The extension in the guest did not get ready for the snapshot.")
         if said.event is Event.READY:

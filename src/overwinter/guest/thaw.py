@@ -17,6 +17,9 @@ from overwinter.model.vm import PowerState
 
 _POLL_SECONDS = 0.5
 
+#: In the words of an agent whose hook failed, which it runs once everything is thawed.
+_HOOK_FAILED = "fsfreeze hook"
+
 
 def is_off(hypervisor: Hypervisor, vm_uuid: UUID) -> bool:
     """Whether the VM has no running guest that could be frozen. Raises HypervisorUnavailable."""
@@ -33,7 +36,11 @@ def thaw_confirmed(agent: GuestAgent) -> bool:
     predecessor froze the file systems, yet thaws them when told.
     """
     try:
-        agent.thaw()
+        try:
+            agent.thaw()
+        except GuestCommandFailed as error:
+            if _HOOK_FAILED not in error.message:
+                raise
         return not agent.frozen()
     except (GuestAgentUnavailable, GuestCommandFailed):
         return False

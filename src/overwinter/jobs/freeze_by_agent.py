@@ -51,7 +51,9 @@ def run(
             agent.freeze(FREEZE_TIMEOUT_S)
         except GuestAgentUnavailable as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            return crash_consistent(snapshot, JobError(SnapshotStatusUnknown.code, _refused(error)))
+            # A VM that went off meanwhile owes nobody an answer.
+            kind = FreezeFailed if is_off(hypervisor, vm_uuid) else SnapshotStatusUnknown
+            return crash_consistent(snapshot, JobError(kind.code, _refused(error)))
         except FreezeFailed as error:
             # The agent undoes what it froze before it reports a failure: what is frozen now, others hold.
             held, _ = _thaw(agent)

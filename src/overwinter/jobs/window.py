@@ -16,10 +16,11 @@ from overwinter.guest.agent import GuestAgent
 from overwinter.guest.freeze_session import FreezeSession, begin_session
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import freeze_by_agent, freeze_by_extension
-from overwinter.jobs.freezing import WindowResult
+from overwinter.jobs.freezing import WindowResult, crash_consistent
 from overwinter.model.errors import (
     ExtensionFailed,
     ExtensionUnavailable,
+    FreezeFailed,
     GuestAgentUnavailable,
     GuestCommandFailed,
     JobCancelled,
@@ -51,6 +52,9 @@ def run(
         return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
     except GuestAgentUnavailable as error:
         return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
+    except FreezeFailed as error:
+        # The agent would hang in the same place, and with it the only way to thaw.
+        return crash_consistent(snapshot, JobError(error.code, f"The guest was not frozen: {error.message}."))
     except (ExtensionFailed, GuestCommandFailed) as error:
         log.warning("frozen by the agent, not the extension", vm=str(vm_uuid), reason=error.message)
         result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
@@ -64,7 +68,7 @@ def _ready_session(agent: GuestAgent, check: Callable[[], None]) -> FreezeSessio
     session = begin_session(agent)
     try:
         session.wait_ready(check)
-    except (ExtensionFailed, ScriptFailed, JobCancelled):
+    except (ExtensionFailed, FreezeFailed, ScriptFailed, JobCancelled):
         session.give_up()
         session.close()
         raise

@@ -28,7 +28,7 @@ from overwinter.vault.packing import BlobWriter
 from overwinter.vault.presence import Presence
 from overwinter.vault.report import VerifyReport
 from overwinter.vault.seal import HEADER_LENGTH, BlobKind, ObjectKind, Random, VaultKeys, check_header
-from overwinter.vault.storage import Storage, StoredObject, open_storage
+from overwinter.vault.storage import Storage, StoredObject, look_first, open_storage
 from overwinter.vault.structure import DAMAGES
 from overwinter.vault.verify import Verification
 
@@ -104,6 +104,7 @@ def vault_at(url: str, key: KeySource) -> UUID:
 
     Raises ``VaultKeyWrong``, ``VaultError`` when there is no vault, ``VaultDataCorrupt`` as ``repair``.
     """
+    look_first(url)
     return _opened_for_repair(open_storage(url), url, key, os.urandom).keys.vault_id
 
 

@@ -29,7 +29,7 @@ from overwinter.vault.report import VerifyReport
 from overwinter.vault.seal import KEY_LENGTH, Random, VaultKeys
 from overwinter.vault.session import Progress, Session
 from overwinter.vault.stats import VaultStats, vault_stats
-from overwinter.vault.storage import ReadCache, Storage, open_storage, uncached
+from overwinter.vault.storage import ReadCache, Storage, look_first, open_storage, uncached
 from overwinter.vault.verify import Verification, chosen_part
 
 
@@ -294,6 +294,7 @@ def create_vault(
     ``label`` and ``created`` describe the wrap of ``key`` as in ``add_wrap``. Raises ``AlreadyExists`` when
     the directory is not empty; nothing was changed then.
     """
+    look_first(url)
     storage = open_storage(url)
     return create_vault_on(storage, url, key, vault_id, chunk_size, random, label=label, created=created)
 

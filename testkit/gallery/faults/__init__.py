@@ -3,15 +3,20 @@
 from testkit.gallery.fault import Fault
 from testkit.gallery.faults import (
     agent,
+    agent_service,
+    applications,
     block_jobs,
     chain,
     disks,
+    extension,
     freeze,
+    guest,
     host,
     object_store,
     points,
     power,
     protection,
+    scripts,
     service,
     space,
     vault_damage,
@@ -20,7 +25,12 @@ from testkit.gallery.faults import (
 
 FAULTS: tuple[Fault, ...] = (
     *agent.FAULTS,
+    *agent_service.FAULTS,
+    *extension.FAULTS,
+    *scripts.FAULTS,
+    *applications.FAULTS,
     *freeze.FAULTS,
+    *guest.FAULTS,
     *power.FAULTS,
     *space.FAULTS,
     *chain.FAULTS,

@@ -7,7 +7,7 @@ from overwinter.model.agent import FREEZE_COMMANDS
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
 from testkit.gallery.patient import Patient
-from testkit.gallery.scene import Scene, redefine
+from testkit.gallery.scene import DEMANDING, Scene, redefine
 from testkit.hostile_agent import HostileAgent, Say, hostile_agent
 
 _SILENT = "UserErrorGuestAgentStatusUnavailable"
@@ -52,6 +52,15 @@ def _hung(scene: Scene) -> Iterator[Patient]:
 
 
 @contextmanager
+def _too_old(scene: Scene) -> Iterator[Patient]:
+    """Afterwards the policy takes what it gets, since the installation wants what it wants."""
+    patient = scene.protect(scene.make_guest(start=True), scene.strict_policy())
+    yield patient
+    patient.item = patient.station.protect(patient.guest)
+    patient.expected = (_SILENT,)
+
+
+@contextmanager
 def _without_channel(scene: Scene) -> Iterator[Patient]:
     guest = scene.make_guest(agent=False, file_system=True)
     redefine(guest, "</devices>", "<controller type='virtio-serial' index='0'/></devices>")
@@ -59,11 +68,13 @@ def _without_channel(scene: Scene) -> Iterator[Patient]:
     yield scene.protect(guest, scene.strict_policy())
 
 
-def _forbidding(commands: str) -> Callable[[Scene], AbstractContextManager[Patient]]:
+def with_options(options: str) -> Callable[[Scene], AbstractContextManager[Patient]]:
+    """The agent runs with more options."""
+
     @contextmanager
     def inject(scene: Scene) -> Iterator[Patient]:
         patient = scene.running()
-        script = _WITH_OPTIONS.replace("OPTIONS", f"-b {commands}")
+        script = _WITH_OPTIONS.replace("OPTIONS", options)
         console_run(patient.guest.domain, script.strip().replace("\n", "; ").replace("do;", "do"), _LIMIT_S)
         patient.guest.wait_ready()
         yield patient
@@ -143,7 +154,15 @@ FAULTS = (
         "The agent's options forbid the commands of the freeze.",
         _SILENT,
         _STATE,
-        _forbidding(",".join(sorted(FREEZE_COMMANDS))),
+        with_options(f"-b {','.join(sorted(FREEZE_COMMANDS))}"),
+    ),
+    Fault(
+        "agent older than wanted",
+        "The installation wants newer agents than the guest has.",
+        _SILENT,
+        _STATE,
+        _too_old,
+        place=DEMANDING,
     ),
     Fault("agent of another age", "The agent is of 2014.", _SILENT, _STATE, _played(_old)),
     Fault("agent talks garbage", "The agent's answers are no text.", _SILENT, _STATE, _played(_garbage)),

@@ -37,10 +37,10 @@ def _resize(image: Path, size: int) -> None:
     subprocess.run(["qemu-img", "resize", "-q", "--shrink", "-f", "qcow2", image, str(size)], check=True)
 
 
-def _encrypted(
+def encrypted(
     size: int, secret: Callable[[libvirt.virConnect, str], libvirt.virSecret | None]
 ) -> Callable[[Scene], AbstractContextManager[Patient]]:
-    """A VM that has an encrypted disk besides its own; ``secret`` makes what opens it, badly."""
+    """A VM that has an encrypted disk besides its own; ``secret`` makes what opens it, or does not."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[Patient]:
@@ -91,7 +91,9 @@ def _no_secret(_connection: libvirt.virConnect, _uuid: str) -> None:
     return None
 
 
-def _secret(*, private: bool, valued: bool) -> Callable[[libvirt.virConnect, str], libvirt.virSecret]:
+def a_secret(*, private: bool, valued: bool) -> Callable[[libvirt.virConnect, str], libvirt.virSecret]:
+    """What defines a secret of such a kind."""
+
     def define(connection: libvirt.virConnect, uuid: str) -> libvirt.virSecret:
         word = "yes" if private else "no"
         secret = connection.secretDefineXML(
@@ -157,7 +159,7 @@ FAULTS = (
         "An encrypted disk has 5 TiB.",
         _SIZE,
         "C-DISK-ENC-BIG",
-        _encrypted(5 * _TIB, _secret(private=False, valued=True)),
+        encrypted(5 * _TIB, a_secret(private=False, valued=True)),
         place="2021",
     ),
     Fault(
@@ -181,21 +183,21 @@ FAULTS = (
         "Nobody defined the secret that opens a disk.",
         _SECRET,
         "C-KV-PERM",
-        _encrypted(_SMALL, _no_secret),
+        encrypted(_SMALL, _no_secret),
     ),
     Fault(
         "secret without a value",
         "The secret of an encrypted disk has no value.",
         _SECRET,
         "C-KV-PERM",
-        _encrypted(_SMALL, _secret(private=False, valued=False)),
+        encrypted(_SMALL, a_secret(private=False, valued=False)),
     ),
     Fault(
         "secret private",
         "The secret of an encrypted disk may be read by nobody.",
         _SECRET,
         "C-KV-PERM",
-        _encrypted(_SMALL, _secret(private=True, valued=True)),
+        encrypted(_SMALL, a_secret(private=True, valued=True)),
     ),
     Fault(
         "no disk can be backed up",

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from overwinter.guest.extension import PACKAGE
 from overwinter.model.job import Job
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
+from testkit.gallery.faults.agent import with_options
 from testkit.gallery.held import held
 from testkit.gallery.patient import Patient, Told, told
 from testkit.gallery.scene import Scene
@@ -40,6 +42,14 @@ def _in_guest(do: str, undo: str) -> Callable[[Scene], AbstractContextManager[Pa
         console_run(patient.guest.domain, undo, _LIMIT_S)
 
     return inject
+
+
+@contextmanager
+def _held_under_extension(scene: Scene) -> Iterator[Patient]:
+    patient = scene.running_with_python()
+    patient.guest.agent.check("fsfreeze --freeze /mnt/vda")
+    yield patient
+    patient.guest.agent.run("fsfreeze --unfreeze /mnt/vda")
 
 
 @contextmanager
@@ -80,6 +90,12 @@ def _stand_still(patient: Patient) -> None:
     console_run(patient.guest.domain, "sync", _LIMIT_S)  # ends only when nothing is frozen any more
 
 
+def _kill_extension(patient: Patient) -> None:
+    """Both of its processes, so that nobody in the guest thaws."""
+    pids = f"$(ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}' | awk '{{print $1}}')"
+    console_run(patient.guest.domain, f"pids={pids}; kill -STOP $pids; kill -9 $pids", _LIMIT_S)
+
+
 def _pull_the_plug(patient: Patient) -> None:
     patient.guest.destroy()
 
@@ -87,6 +103,11 @@ def _pull_the_plug(patient: Patient) -> None:
 @contextmanager
 def _healthy(scene: Scene) -> Iterator[Patient]:
     yield scene.running()
+
+
+@contextmanager
+def _with_extension(scene: Scene) -> Iterator[Patient]:
+    yield scene.running_with_python()
 
 
 @contextmanager
@@ -114,6 +135,21 @@ FAULTS = (
         repair="backup",
     ),
     Fault(
+        "file system held frozen before the extension",
+        "A program in a guest with the extension holds a file system frozen.",
+        _REFUSED,
+        "C-FS-FROZEN",
+        _held_under_extension,
+        repair="backup",
+    ),
+    Fault(
+        "freeze hook fails",
+        "The agent runs a hook before the freeze, and that fails.",
+        _REFUSED,
+        "C-AGENT-ERROR",
+        with_options("-F/bin/false"),
+    ),
+    Fault(
         "nothing to freeze",
         "All file systems of the guest are unmounted.",
         _REFUSED,
@@ -134,6 +170,15 @@ FAULTS = (
         "C-AGENT-ERROR",
         _healthy,
         _in_window(_kill_agent),
+        repair="backup",
+    ),
+    Fault(
+        "extension killed in the window",
+        "The extension was killed while it held the guest frozen.",
+        _REFUSED,
+        "C-AGENT-ERROR",
+        _with_extension,
+        _in_window(_kill_extension),
         repair="backup",
     ),
     Fault(

@@ -53,7 +53,11 @@ def _clock_moved(by: timedelta) -> Callable[[Scene], AbstractContextManager[Pati
     return inject
 
 
+_YEAR = timedelta(days=365)
+
 FAULTS = (
+    Fault("host's clock set back", "The host's clock jumped a year back.", "", None, _clock_moved(-_YEAR)),
+    Fault("host's clock set ahead", "The host's clock jumped a year ahead.", "", None, _clock_moved(_YEAR)),
     Fault("libvirt away", "libvirtd has ended.", "HypervisorUnavailable", "C-LIBVIRT-DOWN", _libvirt_away),
     Fault(
         "libvirt hung",

@@ -6,7 +6,7 @@ The rest of the room sees the ``Storage`` interface only. See docs/object-storag
 from overwinter.vault.storage.interface import UNFINISHED, Buffer, Storage, StoredObject
 from overwinter.vault.storage.local import LocalStorage
 from overwinter.vault.storage.objects import ObjectStorage
-from overwinter.vault.storage.opening import free_bytes, open_storage
+from overwinter.vault.storage.opening import free_bytes, look_first, open_storage
 from overwinter.vault.storage.read_cache import CachedStorage, ReadCache, uncached
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Storage",
     "StoredObject",
     "free_bytes",
+    "look_first",
     "open_storage",
     "uncached",
 ]
