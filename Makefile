@@ -1,7 +1,7 @@
 # Every target does its own set-up; on a fresh Debian 12, as root, nothing but a clone is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
+.PHONY: help setup test test-debian lint demo clean-demo bench bench-vault bench-freeze torture-vault torture-jobs \
 	torture-freeze torture-consistency gallery clean lock
 
 PYTHON := .venv/bin/python
@@ -24,8 +24,12 @@ clean-demo: ## remove everything the demo made
 	@scripts/setup
 	@$(PYTHON) -m demo.place
 
-test: lint ## lint, then run all tests
+test: lint ## lint, then run all tests but those of test-debian
 	@$(PYTHON) -m pytest $(PARALLEL)
+
+test-debian: ## tests with a whole Debian guest, in some minutes
+	@scripts/setup test
+	@$(PYTHON) -m pytest -m debian tests/jobs/test_debian_guest.py
 
 lint: ## check style, types and shell scripts
 	@scripts/setup test
