@@ -12,7 +12,7 @@ from overwinter.guest.freeze_session import begin_session
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.jobs import freeze_by_agent, window
 from overwinter.jobs.freezing import WindowResult
-from overwinter.model.errors import JobCancelled, PreScriptNotFound, ScriptFailed
+from overwinter.model.errors import JobCancelled, PostScriptFailed, PreScriptNotFound, ScriptFailed
 from overwinter.model.freeze import FreezeMethod
 from overwinter.model.job import JobStatus
 from overwinter.model.point import Consistency
@@ -155,6 +155,17 @@ def test_a_failing_post_script_costs_the_application_label(scene: Scene) -> None
     result = scene.window()
     assert result.consistency is Consistency.FILE_SYSTEM
     assert [warning.code for warning in result.warnings] == ["Post-ScriptExecutionFailed"]
+
+
+def test_a_failing_post_script_fails_the_backup_of_a_guest_that_wants_none_without(scene: Scene) -> None:
+    scene.configure("true", "exit 4", continueBackupOnFailure=False)
+    item = scene.station.service.item(scene.station.vault, scene.guest.name)
+    points = len(scene.station.service.recovery_points(item))
+    job = scene.station.ended(scene.station.service.backup(item, expires=None))
+    assert job.status is JobStatus.FAILED
+    assert job.errors[0].code == PostScriptFailed.code
+    assert "restore_point" in job.properties, "the snapshot was taken before"
+    assert len(scene.station.service.recovery_points(item)) == points
 
 
 def test_the_post_script_runs_whoever_is_killed(scene: Scene) -> None:

@@ -77,6 +77,7 @@ class Applications:
             "configured": self._plan is not None or self._problem is not None,
             "rest": self._done,
             "freeze": self.freeze,
+            "required": self._plan is not None and not self._plan.continue_on_failure,
             "code": 0 if self._problem is None else int(self._problem.code),
             "message": self.problem()[:500],
         }

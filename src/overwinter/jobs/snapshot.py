@@ -11,7 +11,7 @@ after it leaves a note whose overlays the domain uses: the snapshot is real and 
 point, because nobody can say any more whether the guest was still frozen when it was taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -20,6 +20,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
 from overwinter.catalog.database import Transaction
 from overwinter.catalog.points import MachineState
+from overwinter.guest.freeze_session import script_error
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.capture import CapturePlan
@@ -33,6 +34,7 @@ from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
 from overwinter.model.errors import FreezeFailed, OverwinterError, SnapshotStatusUnknown
+from overwinter.model.freeze import NO_SCRIPTS, ScriptsRecord
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
@@ -41,8 +43,11 @@ from overwinter.model.protection import ProtectedItem
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
 
-#: And the recovery point, unless the policy wants better ones.
+#: And the recovery point, unless the policy or the guest wants better ones.
 RECOVERY_POINT = "recovery_point"
+
+#: And what went wrong with the guest's scripts, if that is why it wants none.
+_FAILED_SCRIPTS = "failed_scripts"
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         capture = captures.of_job(tx, job_id)
     if noted.get(RESTORE_POINT) is not None:
         if noted.get(RECOVERY_POINT) is None:
-            raise _not_good_enough(policy, Consistency(str(noted["consistency"])), prepared.warnings)
+            raise _refusal(policy, noted, prepared.warnings)
         return Snapshot(UUID(str(noted[RESTORE_POINT])), prepared.warnings)
     method: CaptureMethod = OverlayCapture(runtime.hypervisor)
     with task(runtime, job_id, TAKE_SNAPSHOT) as reporter:
@@ -82,9 +87,12 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         return _record(runtime, job_id, item, policy, capture, state, result, prepared)
 
 
-def _not_good_enough(
-    policy: Policy, reached: Consistency, warnings: tuple[JobError, ...]
-) -> FreezeFailed | SnapshotStatusUnknown:
+def _refusal(policy: Policy, noted: Mapping[str, object], warnings: tuple[JobError, ...]) -> OverwinterError:
+    """Why the restore point is not offered for restore, by what the job noted with it."""
+    failed = noted.get(_FAILED_SCRIPTS)
+    if isinstance(failed, dict):
+        return script_error(ScriptsRecord(code=failed["code"], message=failed["message"]))
+    reached = Consistency(str(noted["consistency"]))
     is_silent = any(warning.code == SnapshotStatusUnknown.code for warning in warnings)
     kind = SnapshotStatusUnknown if is_silent else FreezeFailed
     return kind(
@@ -161,9 +169,13 @@ def _record(
     result: WindowResult,
     prepared: Prepared,
 ) -> Snapshot:
-    """One transaction makes the point exist. A point below the policy's level is not offered for restore."""
+    """One transaction makes the point exist.
+
+    It is not offered for restore when it is below the policy's level, or the guest wants none like it.
+    """
     warnings = prepared.warnings + result.warnings
-    acceptable = result.consistency.satisfies(policy.required_consistency)
+    scripts = NO_SCRIPTS if result.freeze is None else result.freeze.scripts
+    acceptable = result.consistency.satisfies(policy.required_consistency) and not scripts.refuse
     with runtime.catalog.transaction() as tx:
         job = job_table.get(tx, job_id)
     recovery_point = RecoveryPoint(
@@ -204,7 +216,10 @@ def _record(
                 tx, item.id, started=capture.created, status="InProgress", point=capture.created
             )
             shown[RECOVERY_POINT] = recovery_point.id
+        else:
+            failed = {"code": scripts.code, "message": scripts.message}
+            shown[_FAILED_SCRIPTS] = failed if scripts.refuse else None  # also after an earlier try
         job_table.set_properties(tx, job_id, shown)
     if not acceptable:
-        raise _not_good_enough(policy, result.consistency, warnings)
+        raise _refusal(policy, shown, warnings)
     return Snapshot(capture.id, warnings)
