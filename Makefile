@@ -48,8 +48,8 @@ bench-vault: ## measure the vault against its goals, at large sizes; prints one 
 	@scripts/setup bench
 	@$(PYTHON) -m bench.vault
 
-bench-freeze: ## measure the freeze window with and without the extension, and its installation; prints JSON
-	@scripts/setup test
+bench-freeze: ## measure the freeze window, and how long writes wait during backups, beside virtnbdbackup; prints JSON
+	@scripts/setup test bench
 	@$(PYTHON) -m bench.freeze
 
 torture-vault: ## crashes, changed bytes, MINUTES=10 of random work, from SEED=1; SHORT=1: a little of it; prints JSON

@@ -19,6 +19,11 @@ from testkit.waiting import wait_until
 NOBODY = 65534
 
 
+def never() -> bool:
+    """Nobody stops the script."""
+    return False
+
+
 class Scene:
     """A directory like /etc/azure with two scripts that leave their mark."""
 
@@ -71,7 +76,7 @@ class Scene:
         return self.problem(lambda: read_plan(str(self.directory))).code
 
     def pre_problem(self) -> ScriptProblem:
-        return self.problem(lambda: run_pre(self.plan(), self.lines.append))
+        return self.problem(lambda: run_pre(self.plan(), self.lines.append, never))
 
     def post_problem(self) -> ScriptProblem:
         return self.problem(lambda: run_post(self.plan(), self.lines.append))
@@ -99,7 +104,7 @@ def test_defaults(scene: Scene) -> None:
 
 def test_both_run_with_their_parameters(scene: Scene) -> None:
     scene.configure(preScriptParams=["a b", "$HOME", ""], postScriptParams=["--now"])
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     run_post(scene.plan(), scene.lines.append)
     assert scene.marked() == ["pre a b $HOME ", "post --now"]
     assert ["succeeded" in line for line in scene.lines] == [True, True]
@@ -107,13 +112,13 @@ def test_both_run_with_their_parameters(scene: Scene) -> None:
 
 def test_a_script_without_interpreter_is_run_by_the_shell(scene: Scene) -> None:
     scene.pre.write_text(f"echo plain >>{scene.marks}")
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     assert scene.marked() == ["plain"]
 
 
 def test_a_script_may_be_of_any_language(scene: Scene) -> None:
     scene.pre.write_text(f"#!{sys.executable}\nopen({str(scene.marks)!r}, 'w').write('python')\n")
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     assert scene.marked() == ["python"]
 
 
@@ -122,7 +127,7 @@ def test_what_the_caller_has_around_it_does_not_reach_a_script(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     scene.script("pre.sh", f'echo "[$PYTHONPATH] $PWD" >>{scene.marks}; cat >>{scene.marks}')
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     assert scene.marked() == ["[] /"]
 
 
@@ -369,7 +374,7 @@ def test_a_script_behind_a_linked_directory_that_others_can_write_to(scene: Scen
     (scene.directory / "inside").symlink_to(outside)
     scene.pre.rename(outside / "pre.sh")
     scene.configure(preScriptLocation=str(scene.directory / "inside" / "pre.sh"))
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     outside.chmod(0o777)
     assert scene.pre_problem().code is ScriptCode.PRE_PERMISSION
     assert scene.marked() == ["pre "]
@@ -396,7 +401,7 @@ def test_an_interpreter_that_is_missing(scene: Scene) -> None:
 def test_a_script_is_tried_again_until_it_succeeds(scene: Scene) -> None:
     scene.script("pre.sh", f"echo tried >>{scene.marks}; [ $(wc -l <{scene.marks}) -eq 3 ]")
     scene.configure(preScriptNoOfRetries=5)
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     assert scene.marked() == ["tried"] * 3
     assert [line.split("try ")[1][0] for line in scene.lines] == ["1", "2", "3"]
 
@@ -418,6 +423,29 @@ def test_a_slow_script_and_all_its_processes_are_killed(scene: Scene) -> None:
     processes = [Path("/proc") / mark for mark in scene.marked()]
     assert len(processes) == 2, "tried once, with one child"
     wait_until(lambda: not any(process.exists() for process in processes), "a process goes on")
+
+
+def test_a_pre_script_that_nobody_waits_for_is_cut_short_with_all_its_processes(scene: Scene) -> None:
+    stubborn = "trap '' TERM; echo $$ >>{}; while :; do sleep 1; done"
+    scene.script("child.sh", stubborn.format(scene.marks))
+    scene.script("pre.sh", f"{scene.directory}/child.sh &\n{stubborn.format(scene.marks)}")
+    scene.configure(timeoutInSeconds=600, preScriptNoOfRetries=3)
+    problem = scene.problem(
+        lambda: run_pre(scene.plan(), scene.lines.append, lambda: len(scene.marked()) == 2)
+    )
+    assert (problem.code, problem.started) == (ScriptCode.PRE_FAILED, True)
+    assert "cut short" in problem.message
+    processes = [Path("/proc") / mark for mark in scene.marked()]
+    assert len(processes) == 2, "not tried again"
+    wait_until(lambda: not any(process.exists() for process in processes), "a process goes on")
+
+
+def test_a_pre_script_that_fails_is_not_tried_again_for_nobody(scene: Scene) -> None:
+    scene.script("pre.sh", f"echo tried >>{scene.marks}; false")
+    scene.configure(preScriptNoOfRetries=3)
+    problem = scene.problem(lambda: run_pre(scene.plan(), scene.lines.append, lambda: bool(scene.marked())))
+    assert problem.started
+    assert scene.marked() == ["tried"]
 
 
 def test_a_slow_script_may_clean_up(scene: Scene) -> None:
@@ -449,7 +477,7 @@ def background(scene: Scene) -> Iterator[Path]:
 
 def test_what_a_script_leaves_in_the_background_goes_on(scene: Scene, background: Path) -> None:
     scene.script("pre.sh", f"sleep 1000 & echo $! >{background}; echo done")
-    run_pre(scene.plan(), scene.lines.append)
+    run_pre(scene.plan(), scene.lines.append, never)
     assert "it printed: done" in scene.lines[0]
     assert (Path("/proc") / background.read_text().strip()).exists()
 

@@ -41,6 +41,17 @@ def test_a_whole_session() -> None:
     assert ended.scripts.configured and ended.scripts.at_rest
 
 
+def test_scripts_that_are_required_refuse_the_backup_when_they_fail() -> None:
+    said = [{"required": True, "code": 301}, {"required": True, "code": 0}, {"required": 1, "code": 301}]
+    assert [
+        each.scripts.refuse for each in answers(b"".join(line(event="ended", scripts=s) for s in said))
+    ] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_more_mounts_than_are_listened_to_are_counted() -> None:
     mount = {"point": "/a", "why_not": None}
     (said,) = answers(line(event="thawed", mounts=[mount] * (MOST_MOUNTS + 5), more=1))

@@ -9,11 +9,18 @@ import pytest
 
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.extension import PACKAGE
+from overwinter.guest.freeze_session import begin_session
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.jobs import freeze_by_agent, window
 from overwinter.jobs.freezing import WindowResult
 from overwinter.model.default_policies import standard_content
-from overwinter.model.errors import ApplicationNotAtRest, JobCancelled, PreScriptNotFound, ScriptFailed
+from overwinter.model.errors import (
+    ApplicationNotAtRest,
+    JobCancelled,
+    PostScriptFailed,
+    PreScriptNotFound,
+    ScriptFailed,
+)
 from overwinter.model.freeze import FreezeMethod
 from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency
@@ -38,12 +45,23 @@ class Scene:
     def window(self, snapshot: Callable[[], object] = lambda: None) -> WindowResult:
         return window.run(self.hypervisor, self.uuid, lambda: void(snapshot()))
 
-    def kill(self, *which: int) -> None:
+    def kill(self, *which: int, signal: str = "KILL") -> None:
         """Kill the keeper (0), the process that froze (1), or both."""
-        lines = self.sh(f"ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}'").splitlines()
-        pids = sorted(int(line.split()[0]) for line in lines)
+        pids = self._processes()
         chosen = " ".join(str(pids[one]) for one in which)
-        self.sh(f"kill -STOP {chosen}; kill -9 {chosen}")
+        self.sh(f"kill -STOP {chosen}; kill -{signal} {chosen}; kill -CONT {chosen} || true")
+
+    def has_session(self) -> bool:
+        """Whether a session's processes live in the guest."""
+        return bool(self._processes())
+
+    def _processes(self) -> list[int]:
+        lines = self.sh(f"ps -o pid,args | grep '[p]ython3 -IS {PACKAGE}' || true").splitlines()
+        return sorted(int(line.split()[0]) for line in lines)
+
+    def has(self, path: str) -> bool:
+        """Whether a file exists in the guest."""
+        return self.guest.agent.run(f"test -e {path}").exit_code == 0
 
     def write(self) -> None:
         """Works only in a guest that is not frozen."""
@@ -148,6 +166,17 @@ def test_a_failing_post_script_costs_the_application_label(scene: Scene) -> None
     assert [warning.code for warning in result.warnings] == ["Post-ScriptExecutionFailed"]
 
 
+def test_a_failing_post_script_fails_the_backup_of_a_guest_that_wants_none_without(scene: Scene) -> None:
+    scene.configure("true", "exit 4", continueBackupOnFailure=False)
+    item = scene.station.service.item(scene.station.vault, scene.guest.name)
+    points = len(scene.station.service.recovery_points(item))
+    job = scene.station.ended(scene.station.service.backup(item, expires=None))
+    assert job.status is JobStatus.FAILED
+    assert job.errors[0].code == PostScriptFailed.code
+    assert "restore_point" in job.properties, "the snapshot was taken before"
+    assert len(scene.station.service.recovery_points(item)) == points
+
+
 def test_the_post_script_runs_whoever_is_killed(scene: Scene) -> None:
     scene.configure("true", "echo post >>/run/log")
     result = scene.window(lambda: scene.kill(0))
@@ -186,27 +215,43 @@ def test_without_the_extension_the_agent_freezes_and_the_record_says_why(scene: 
     assert (result.freeze.method, result.freeze.reason) == (FreezeMethod.AGENT, "because")
 
 
-def test_a_job_can_be_cancelled_while_scripts_run(scene: Scene) -> None:
-    scene.configure("touch /run/pre; sleep 300", "touch /run/post", timeoutInSeconds=600)
+def test_a_cancelled_job_cuts_the_pre_script_short_and_lets_the_applications_go_on(scene: Scene) -> None:
+    stubborn = "trap '' TERM; echo $$ >>/run/pids; while :; do sleep 1; done"
+    scene.configure(f"({stubborn}) & {stubborn}", "touch /run/post", timeoutInSeconds=1800)
+    scene.sh("rm -f /run/pids /run/post")
+    service = scene.station.service
+    job = service.backup(service.item(scene.station.vault, scene.guest.name), expires=None)
+    wait_until(lambda: scene.has("/run/pids"), "the pre-script does not run", 60)
+    service.cancel(job.id)
+    ended = scene.station.ended(job)
+    assert ended.status is JobStatus.CANCELLED and "restore_point" not in ended.properties
+    wait_until(lambda: scene.has("/run/post"), "the post-script did not run", 60)
+    scene.sh("for pid in $(cat /run/pids); do [ ! -e /proc/$pid ] || exit 1; done")
+    wait_until(lambda: not scene.has_session(), "the session goes on", 60)
 
-    def cancelled_in(mark: str) -> Callable[[], None]:
-        def check() -> None:
-            if scene.guest.agent.run(f"test -e {mark}").exit_code == 0:
-                raise JobCancelled("cancelled")
 
-        return check
+def test_a_session_that_ends_cuts_its_pre_script_short(scene: Scene) -> None:
+    scene.configure("touch /run/pre; sleep 1000", "touch /run/post", timeoutInSeconds=1800)
+    scene.sh("rm -f /run/pre /run/post")
+    session = begin_session(GuestAgent(scene.hypervisor, scene.uuid))
+    wait_until(lambda: scene.has("/run/pre"), "the pre-script does not run", 60)
+    scene.kill(0, signal="TERM")
+    with pytest.raises(ScriptFailed, match="cut short"):
+        session.wait_ready()
+    session.close()
+    assert scene.has("/run/post")
+
+
+def test_a_job_that_is_cancelled_after_its_snapshot_does_not_wait_for_the_post_script(scene: Scene) -> None:
+    scene.configure("true", "touch /run/slow; sleep 300", timeoutInSeconds=600)
+    scene.sh("rm -f /run/slow")
+
+    def check() -> None:
+        if scene.has("/run/slow"):
+            raise JobCancelled("cancelled")
 
     taken: list[bool] = []
-    with pytest.raises(JobCancelled):
-        window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/pre"))
-    assert not taken
-    scene.sh("killall sleep")  # what runs is not cut short, but nothing comes of it
-    wait_until(
-        lambda: scene.guest.agent.run("test -e /run/post").exit_code == 0, "the post-script did not run"
-    )
-
-    scene.configure("true", "touch /run/slow; sleep 300", timeoutInSeconds=600)
-    scene.sh("rm -f /run/post /run/slow")
-    result = window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), cancelled_in("/run/slow"))
+    result = window.run(scene.hypervisor, scene.uuid, lambda: taken.append(True), check)
     assert taken and result.consistency is Consistency.FILE_SYSTEM, "the snapshot is there, and stood still"
-    scene.sh("killall sleep")
+    scene.sh("killall sleep")  # a post-script is never cut short
+    wait_until(lambda: not scene.has_session(), "the session goes on", 60)

@@ -6,7 +6,7 @@ Python 3.6, standard library only.
 """
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from overwinter.extension.log import log
 
@@ -30,8 +30,11 @@ class Applications:
         self._to_undo = False
         self._done = False
 
-    def rest(self) -> bool:
-        """Run the pre-script if one is configured; false when the backup must not go on. Never raises."""
+    def rest(self, stop: Callable[[], bool]) -> bool:
+        """Run the pre-script if one is configured; false when the backup must not go on. Never raises.
+
+        ``stop`` is asked while it runs: once it says yes, the script is cut short.
+        """
         if not any(os.path.lexists(os.path.join(_DIRECTORY, name)) for name in _FILES):
             return True
         # Takes a second to load on a slow machine, and most guests have no scripts.
@@ -43,11 +46,11 @@ class Applications:
                 return True
             self.freeze = self._plan.freeze
             self._to_undo = True
-            scripts.run_pre(self._plan, log)
+            scripts.run_pre(self._plan, log, stop)
         except scripts.ScriptProblem as problem:
             self._problem = problem
             self._to_undo = problem.started
-            return self._plan is None or (self._plan.continue_on_failure and self._plan.freeze)
+            return self._plan is None or (self._plan.continue_on_failure and not stop())
         self._done = True
         return True
 
@@ -74,6 +77,7 @@ class Applications:
             "configured": self._plan is not None or self._problem is not None,
             "rest": self._done,
             "freeze": self.freeze,
+            "required": self._plan is not None and not self._plan.continue_on_failure,
             "code": 0 if self._problem is None else int(self._problem.code),
             "message": self.problem()[:500],
         }

@@ -28,7 +28,10 @@ __all__ = ["Plan", "ScriptCode", "ScriptProblem", "read_plan", "run_post", "run_
 #: Takes one line for the extension's log.
 Log = Callable[[str], None]
 
-#: What a script that is too slow has, after SIGTERM, to undo what it did; then all its processes are killed.
+#: Asked again and again while a script runs: whether nobody wants its result any more.
+Stop = Callable[[], bool]
+
+#: What a script that must end has, after SIGTERM, to undo what it did; then all its processes are killed.
 TERM_SECONDS = 2.0
 
 #: Of what a script prints, the end is kept.
@@ -72,21 +75,21 @@ _POST = _Role(
 )
 
 
-def run_pre(plan: Plan, log: Log) -> None:
-    """Run the pre-script until it succeeds once.
+def run_pre(plan: Plan, log: Log, stop: Stop) -> None:
+    """Run the pre-script until it succeeds once, or until ``stop``: then it is cut short, and has failed.
 
     Raises ScriptProblem. If that says ``started``, the post-script has something to undo.
     """
     _examine(plan.post, _POST)
-    _run(plan.pre, _PRE, plan, log)
+    _run(plan.pre, _PRE, plan, log, stop)
 
 
 def run_post(plan: Plan, log: Log) -> None:
-    """Run the post-script until it succeeds once. Raises ScriptProblem."""
-    _run(plan.post, _POST, plan, log)
+    """Run the post-script until it succeeds once: nobody can cut it short. Raises ScriptProblem."""
+    _run(plan.post, _POST, plan, log, lambda: False)
 
 
-def _run(script: Script, role: _Role, plan: Plan, log: Log) -> None:
+def _run(script: Script, role: _Role, plan: Plan, log: Log, stop: Stop) -> None:
     """Try, and try again after an error. A script that was too slow once is not tried again."""
     command = [*_examine(script, role), *script.arguments]
     deadline = time.monotonic() + plan.total_s
@@ -94,10 +97,13 @@ def _run(script: Script, role: _Role, plan: Plan, log: Log) -> None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise _too_slow(script, role.total_timeout, role, plan.total_s)
-        outcome = _try(command, min(float(plan.timeout_s), left_s))
+        outcome = _try(command, min(float(plan.timeout_s), left_s), stop)
         log("{}: {} {}, try {}: {}".format(plan.name, role.word, script.path, number, outcome.words))
         if outcome.status == 0:
             return
+        if stop():
+            message = "the {} {} was cut short: the backup is given up".format(role.word, script.path)
+            raise ScriptProblem(role.failed, message, started=True)
         if outcome.status is None:
             if number > 1 and left_s < plan.timeout_s:
                 raise _too_slow(script, role.total_timeout, role, plan.total_s)
@@ -130,14 +136,14 @@ def _examine(script: Script, role: _Role) -> List[str]:
 
 
 class _Outcome(NamedTuple):
-    """``status`` is null when the time was over, negative when a signal ended the script."""
+    """``status`` is null when it was killed here, negative when somebody else's signal ended the script."""
 
     status: Optional[int]
     words: str
 
 
-def _try(command: List[str], limit_s: float) -> _Outcome:
-    """Run a command in a process group of its own, which does not outlive the time limit.
+def _try(command: List[str], limit_s: float, stop: Stop) -> _Outcome:
+    """Run a command in a process group of its own, which outlives neither the time limit nor ``stop``.
 
     When it ends by itself, processes that it left in the background go on: one may hold a lock until the
     post-script.
@@ -154,10 +160,12 @@ def _try(command: List[str], limit_s: float) -> _Outcome:
         )
     except OSError as error:  # the interpreter it names is missing, or no memory is left
         return _Outcome(127, "cannot be started: {}".format(error.strerror))
+    begun = time.monotonic()
     with process:
         assert process.stdout is not None
         output = _Output(process.stdout)
-        ended = output.read_until(lambda: _has_ended(process.pid), limit_s)
+        output.read_until(lambda: _has_ended(process.pid) or stop(), limit_s)
+        ended = _has_ended(process.pid)
         if not ended:
             os.killpg(process.pid, signal.SIGTERM)
             output.read_until(lambda: _has_ended(process.pid), TERM_SECONDS)
@@ -167,7 +175,7 @@ def _try(command: List[str], limit_s: float) -> _Outcome:
         output.read_rest()
     text = output.tail()
     if not ended:
-        return _Outcome(None, "not ended after {:.0f} s and killed; {}".format(limit_s, text))
+        return _Outcome(None, "told to end after {:.0f} s; {}".format(time.monotonic() - begun, text))
     return _Outcome(status, "exit code {}; {}".format(status, text) if status else "succeeded; " + text)
 
 
@@ -189,17 +197,14 @@ class _Output:
         self._open = True
         os.set_blocking(self._descriptor, False)
 
-    def read_until(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """Read until a condition holds, which is the answer, or the time is over."""
+    def read_until(self, condition: Callable[[], bool], limit_s: float) -> None:
+        """Read until a condition holds, or the time is over."""
         deadline = time.monotonic() + limit_s
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
+        while not condition() and time.monotonic() <= deadline:
             if self._open and select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
                 self._read()
             elif not self._open:
                 time.sleep(_POLL_SECONDS)
-        return True
 
     def read_rest(self) -> None:
         """Read what is there now, but not for ever: something in the background may print on."""

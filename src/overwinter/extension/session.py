@@ -89,7 +89,7 @@ class Session:
             signal.signal(number, self._hear)
         self._journal.say("started", pid=os.getpid(), **identity)
         try:
-            if self._applications.rest():
+            if self._applications.rest(self._given_up):
                 self._stand_still()
             else:
                 self._journal.say("failed", message=self._applications.problem())
@@ -176,13 +176,15 @@ class Session:
         self._applications.go_on()
         self._journal.say("ended", scripts=self._applications.report())
 
+    def _given_up(self) -> bool:
+        """Whether nobody wants this session to go on."""
+        return bool(self._signal) or self._journal.commanded(END) or self._journal.lost()
+
     def _wait(self, condition: Callable[[], bool], limit_s: float) -> bool:
         """Wait for a condition; false when there is a reason to end before, or the time is over."""
         deadline = time.monotonic() + limit_s
         while not condition():
-            if time.monotonic() > deadline or self._signal or self._journal.commanded(END):
-                return False
-            if self._journal.lost():
+            if time.monotonic() > deadline or self._given_up():
                 return False
             select.select([], [], [], _TICK_S)
         return True

@@ -116,6 +116,7 @@ def _scripts(said: object) -> ScriptsRecord:
         configured=said.get("configured") is True,
         at_rest=said.get("rest") is True,
         freeze=said.get("freeze") is not False,
+        required=said.get("required") is True,
         code=_number(said.get("code")),
         message=_text(said.get("message")),
     )

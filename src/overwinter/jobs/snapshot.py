@@ -25,11 +25,10 @@ from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
-from overwinter.jobs import faults, point_expiry, window
+from overwinter.jobs import faults, point_expiry, requirement, window
 from overwinter.jobs.freezing import WindowResult
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
-from overwinter.jobs.requirement import missed
 from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
@@ -42,8 +41,11 @@ from overwinter.model.protection import ProtectedItem
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
 
-#: And the recovery point, unless the policy wants better ones.
+#: And the recovery point, unless the policy or the guest wants better ones.
 RECOVERY_POINT = "recovery_point"
+
+#: And what went wrong with the guest's scripts, if that is why it wants none.
+_REFUSAL = "refusal"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
         capture = captures.of_job(tx, job_id)
     if noted.get(RESTORE_POINT) is not None:
         if noted.get(RECOVERY_POINT) is None:
-            raise missed(policy, Consistency(str(noted["consistency"])), prepared.warnings, None)
+            raise requirement.noted(noted.get(_REFUSAL))
         return Snapshot(UUID(str(noted[RESTORE_POINT])), prepared.warnings)
     method: CaptureMethod = OverlayCapture(runtime.hypervisor)
     with task(runtime, job_id, TAKE_SNAPSHOT) as reporter:
@@ -151,9 +153,12 @@ def _record(
     result: WindowResult,
     prepared: Prepared,
 ) -> Snapshot:
-    """One transaction makes the point exist. A point below the policy's level is not offered for restore."""
+    """One transaction makes the point exist.
+
+    It is not offered for restore when it is below the policy's level, or the guest wants none like it.
+    """
     warnings = prepared.warnings + result.warnings
-    acceptable = result.consistency.satisfies(policy.required_consistency)
+    refusal = requirement.refusal(policy, result.consistency, warnings, result.freeze)
     with runtime.catalog.transaction() as tx:
         job = job_table.get(tx, job_id)
     recovery_point = RecoveryPoint(
@@ -187,14 +192,16 @@ def _record(
             "consistency": result.consistency,
             "freeze_ms": result.freeze_ms,
         }
-        if acceptable:
+        if refusal is None:
             points.put_recovery_point(tx, recovery_point)
             point_expiry.apply(tx, item.id, policy.content)
             items.record_backup(
                 tx, item.id, started=capture.created, status="InProgress", point=capture.created
             )
             shown[RECOVERY_POINT] = recovery_point.id
+        else:
+            shown[_REFUSAL] = requirement.note(refusal)
         job_table.set_properties(tx, job_id, shown)
-    if not acceptable:
-        raise missed(policy, result.consistency, warnings, result.freeze)
+    if refusal is not None:
+        raise refusal
     return Snapshot(capture.id, warnings)

@@ -78,7 +78,8 @@ class ScriptsRecord:
     """How the guest's scripts went.
 
     ``at_rest``: all that ran so far succeeded. ``freeze``: they want file systems to be frozen as well.
-    ``code``: the extension's number of what went wrong, 0 for nothing.
+    ``required``: the guest wants no backup when they fail. ``code``: the extension's number of what went
+    wrong, 0 for nothing.
     """
 
     configured: bool = False
@@ -86,6 +87,12 @@ class ScriptsRecord:
     freeze: bool = True
     code: int = 0
     message: str = ""
+    required: bool = False
+
+    @property
+    def refuse(self) -> bool:
+        """Whether the backup must fail because of them."""
+        return self.required and self.code != 0
 
 
 NO_SCRIPTS = ScriptsRecord()
