@@ -98,10 +98,9 @@ def _cause_of_thaw(hypervisor: Hypervisor, vm_uuid: UUID, held_s: float, *, unto
             return "C-VM-OFF"
     except HypervisorUnavailable:
         return None
-    if held_s >= HARD_STOP_S:
-        return "C-HOST-STALLED"
-    # Nobody on the host thawed, and yet the agent knows of nothing frozen.
-    return "C-AGENT-ERROR" if untouched else None
+    if untouched:
+        return "C-AGENT-ERROR"  # nobody on the host thawed, and yet the agent knows of nothing frozen
+    return "C-HOST-STALLED" if held_s >= HARD_STOP_S else None
 
 
 def _thaw(agent: GuestAgent) -> tuple[int, str]:
