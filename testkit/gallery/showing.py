@@ -53,8 +53,9 @@ class Showing:
 
     @property
     def is_right(self) -> bool:
-        """Whether all is as it must be but the cause."""
-        return self.has_right_code and self.is_sound and self.is_repaired is not False
+        """Whether all is as it must be."""
+        told = self.has_right_code and self.has_right_cause
+        return told and self.is_sound and self.is_repaired is not False
 
 
 def show(scene: Scene, fault: Fault) -> Showing:

@@ -1,1 +1,1 @@
-"""Why a backup of a VM would fail, or has: facts are gathered, checks judge them, nothing is changed."""
+"""Why a backup of a VM would fail, or has: facts, checks of them, and causes by both; nothing is changed."""

@@ -4,7 +4,7 @@ Which file answers which question:
 
 - ``service``: what a caller (the API) may ask for, and what is refused at once
 - ``engine``: the workflows, step by step, and the queue they wait in (DBOS); ``again``: steps outlast a lost
-  database or libvirt; ``retry``: scheduled backups are tried again
+  database or libvirt; ``retry``: scheduled backups are tried again; ``explaining``: why a job failed
 - ``preflight`` (with ``disk_rules``), ``snapshot`` (with ``window``, the freeze), ``transfer`` (with
   ``increment``, what to read, and ``transferred``, what was done), ``prune``: the parts of a backup
 - ``point_admin``: what a caller may ask of points on the host; ``clean_up``: the job that removes them;

@@ -21,6 +21,7 @@ from overwinter.model.errors import (
     FreezeFailed,
     GuestAgentUnavailable,
     GuestCommandFailed,
+    HypervisorUnavailable,
     OverwinterError,
     SnapshotStatusUnknown,
 )
@@ -56,8 +57,10 @@ def run(
             return crash_consistent(snapshot, JobError(kind.code, _refused(error)))
         except FreezeFailed as error:
             # The agent undoes what it froze before it reports a failure: what is frozen now, others hold.
-            held, _ = _thaw(agent)
-            ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
+            try:
+                held, _ = _thaw(agent)
+            finally:
+                ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
             cause = "C-FS-FROZEN" if held else error.cause
             return crash_consistent(snapshot, JobError(error.code, _refused(error), cause))
         faults.place("window.frozen")
@@ -65,6 +68,7 @@ def run(
             snapshot()
             faults.place("window.snapshot-taken")
         finally:
+            held_s = time.monotonic() - begun
             still_frozen, words = _thaw(agent)
             freeze_ms = round((time.monotonic() - begun) * 1000)
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
@@ -77,7 +81,7 @@ def run(
         f"that, or another program did), so the point is crash-consistent.{words}"
     )
     failure = freeze_failure(words)
-    cause = _cause_of_thaw(hypervisor, vm_uuid, freeze_ms, untouched=untouched)
+    cause = _cause_of_thaw(hypervisor, vm_uuid, held_s, untouched=untouched)
     problem = JobError(failure.code, message, cause if failure is FreezeFailed else None)
     return WindowResult(Consistency.CRASH, freeze_ms, (problem,), record)
 
@@ -86,14 +90,19 @@ def _refused(error: OverwinterError) -> str:
     return f"The guest could not be frozen: {error.message}"
 
 
-def _cause_of_thaw(hypervisor: Hypervisor, vm_uuid: UUID, freeze_ms: int, *, untouched: bool) -> str | None:
-    """What is behind a thaw that came too early, as far as the host has seen it."""
-    if is_off(hypervisor, vm_uuid):
-        return "C-VM-OFF"
-    if freeze_ms >= HARD_STOP_S * 1000:
-        return "C-HOST-STALLED"
-    # Nobody on the host thawed, and yet the agent knows of nothing frozen.
-    return "C-AGENT-ERROR" if untouched else None
+def _cause_of_thaw(hypervisor: Hypervisor, vm_uuid: UUID, held_s: float, *, untouched: bool) -> str | None:
+    """What is behind a thaw that came before the order, ``held_s`` seconds after that to freeze.
+
+    Only what the host has seen itself.
+    """
+    try:
+        if is_off(hypervisor, vm_uuid):
+            return "C-VM-OFF"
+    except HypervisorUnavailable:
+        return None
+    if untouched:
+        return "C-AGENT-ERROR"  # nobody on the host thawed, and yet the agent knows of nothing frozen
+    return "C-HOST-STALLED" if held_s >= HARD_STOP_S else None
 
 
 def _thaw(agent: GuestAgent) -> tuple[int, str]:
