@@ -239,7 +239,9 @@ class Service:
     # --- repair -------------------------------------------------------------------------------------------
 
     def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
-        """What a machine could mend of an item's VM now; changes nothing, takes up to half a minute.
+        """What a machine could mend of an item's VM now; changes nothing.
+
+        Takes up to a minute, longer where damage was told of a vault: that is looked through.
 
         Raises ProtectedVmNotFound, HypervisorUnavailable.
         """
