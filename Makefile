@@ -60,7 +60,7 @@ torture-jobs: ## jobs killed at every step, servers away, disks full, 40 days of
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_jobs $(if $(SHORT),--short)
 
-torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=9: so many; SHORT=1: a few; prints JSON
+torture-freeze: ## 500 kills around the freeze of a guest, from SEED=1; KILLS=28: so many; SHORT=1: each kind once; prints JSON
 	@scripts/setup test
 	@$(PYTHON) -m testkit.torture_freeze $(if $(SHORT),--short) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 

@@ -7,6 +7,7 @@ the last process that asked for them is done, also when an earlier one was kille
 import fcntl
 import grp
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -26,6 +27,8 @@ USERS_LOCK = Path("/run/overwinter-daemons-users.lock")
 MARK = "OVERWINTER_STARTED_DAEMON"
 
 LIBVIRT_URI = "qemu:///system"
+
+_END_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,17 @@ class Daemon:
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it and wait until it is gone. Domains go on running without libvirtd."""
         pid = self.pid
-        if pid is not None:
-            os.kill(pid, how)
-            wait_until(lambda: self.pid is None, f"{self.name} ({pid}) does not end")
+        if pid is None:
+            return
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, how)
+            # Not by its entry in /proc: other threads may hold its files for longer than the first one lives.
+            ended, _, _ = select.select([process], [], [], _END_LIMIT_S)
+        finally:
+            os.close(process)
+        if not ended:
+            raise TimeoutError(f"{self.name} ({pid}) does not end")
 
 
 VIRTLOGD = Daemon("virtlogd", Path("/run/libvirt/virtlogd-sock"), Path("/run/virtlogd.pid"))

@@ -95,4 +95,4 @@ def make_file_systems(guest: TinyGuest) -> None:
     """Put ext4, xfs, btrfs and ext4 on LVM on the guest's ``DATA_DISKS``; mounted now and at each boot."""
     units = " ".join(f"{directory.strip('/').replace('/', '-')}.mount" for directory in DATA_DIRECTORIES)
     # The boot may still wait for these disks, and mount each as soon as it knows its label.
-    guest.agent.check(f"{_MAKE_FILE_SYSTEMS}systemctl start {units}")
+    guest.agent.check(f"{_MAKE_FILE_SYSTEMS}systemctl start {units}", BOOT_LIMIT_SECONDS)

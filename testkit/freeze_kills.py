@@ -1,5 +1,6 @@
 """Who is killed in a freeze window: everybody who has a part in it, alone and together."""
 
+import signal
 import subprocess
 from dataclasses import dataclass
 from uuid import UUID
@@ -7,7 +8,9 @@ from uuid import UUID
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.hypervisor.connection import Hypervisor
 from testkit.agent_socket import break_agent_socket
+from testkit.daemons import LIBVIRTD
 from testkit.freeze_scene import FreezeScene, Instant, Kill
+from testkit.freeze_service import KillService
 
 _REPAIR_S = 60.0
 
@@ -20,6 +23,7 @@ class KillProcesses:
     extension: tuple[int, ...] = ()
     agent: bool = False
     service: bool = False
+    by_proxy: bool = False
 
     def prepare(self, scene: FreezeScene, instant: Instant) -> None:
         """Order what dies in the guest. Stopped first, or the second still thaws when the first is gone."""
@@ -48,6 +52,7 @@ class CutLibvirt:
     """libvirt goes away from service and guard, and comes back when the limit is over."""
 
     name: str = "libvirt"
+    by_proxy: bool = True
 
     def prepare(self, scene: FreezeScene, instant: Instant) -> None:
         """Nothing happens in the guest."""
@@ -62,10 +67,36 @@ class CutLibvirt:
 
 
 @dataclass(frozen=True)
+class KillLibvirtd:
+    """The daemon itself is killed, and started again at once or when the limit is over."""
+
+    name: str
+    at_once: bool
+    by_proxy: bool = False
+
+    def prepare(self, scene: FreezeScene, instant: Instant) -> None:
+        """Nothing happens in the guest."""
+
+    def strike(self, scene: FreezeScene, service: "subprocess.Popen[str]") -> None:
+        """Kill it."""
+        LIBVIRTD.end(signal.SIGKILL)
+        if self.at_once:
+            LIBVIRTD.start()
+
+    def repair(self, scene: FreezeScene) -> None:
+        """Have it run, and the scene know it."""
+        if not self.at_once:
+            LIBVIRTD.start()
+        scene.reconnect()
+        scene.guest.wait_ready()
+
+
+@dataclass(frozen=True)
 class BreakSocket:
     """QEMU's end of the agent's socket is closed: nobody reaches the agent until it is restarted."""
 
     name: str = "agent socket"
+    by_proxy: bool = False
 
     def prepare(self, scene: FreezeScene, instant: Instant) -> None:
         """Nothing happens in the guest."""
@@ -80,7 +111,7 @@ class BreakSocket:
         scene.guest.wait_ready()
 
 
-KILLS: tuple[Kill, ...] = (
+KILLS: tuple[Kill | KillService, ...] = (
     KillProcesses("agent", agent=True),
     KillProcesses("keeper", extension=(0,)),
     KillProcesses("freezer", extension=(1,)),
@@ -89,5 +120,10 @@ KILLS: tuple[Kill, ...] = (
     KillProcesses("service and extension", extension=(0, 1), service=True),
     KillProcesses("service and agent", agent=True, service=True),
     CutLibvirt(),
+    KillLibvirtd("libvirtd, at once back", at_once=True),
+    KillLibvirtd("libvirtd, back after the limit", at_once=False),
     BreakSocket(),
+    KillService("overwinter serve"),
+    KillService("overwinter serve and extension", extension=True),
+    KillService("overwinter serve and libvirtd", libvirtd=True),
 )

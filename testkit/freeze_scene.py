@@ -9,19 +9,21 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 from overwinter.guest.extension import PACKAGE
 from overwinter.model.point import Consistency
-from testkit.console import console_run
+from testkit.console import console_device, console_run_on
 from testkit.daemons import LIBVIRT_URI, LIBVIRTD
 from testkit.disks import MIB, DiskSpec, convert
 from testkit.domains import TinyGuest
 from testkit.ground import Ground
+from testkit.program import Program
 from testkit.socket_proxy import SocketProxy, socket_proxy
 from testkit.waiting import wait_until
 
@@ -47,7 +49,7 @@ while True:
     now = time.monotonic()
     count, worst, last = count + 1, max(worst, now - last), now
     with open("/run/beat.new", "w") as beat:
-        beat.write("%d %d" % (count, worst * 1000))
+        beat.write("%d %d %f" % (count, worst * 1000, last))
     os.rename("/run/beat.new", "/run/beat")
     time.sleep(0.02)
 """
@@ -59,6 +61,10 @@ class Kill(Protocol):
     @property
     def name(self) -> str:
         """Who is killed."""
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the window reaches libvirt only by way of the scene's proxy."""
 
     def prepare(self, scene: "FreezeScene", instant: "Instant") -> None:
         """Before the window: order what the guest is to do to itself at that instant."""
@@ -96,29 +102,68 @@ class Outcome:
         return self.consistency not in (None, Consistency.CRASH) and not (self.taken and self.clean)
 
 
+@dataclass(frozen=True)
+class Beat:
+    """How often the guest has written, the longest time between two writes, and how long ago the last was."""
+
+    count: int
+    longest_stall_ms: int
+    age_s: float
+
+
 class FreezeScene:
     """One guest and its windows. Chains grow by an overlay a window: take a new scene now and then."""
 
     def __init__(self, ground: Ground, libvirt: SocketProxy) -> None:
-        self.ground = ground
+        self.ground = ground.reconnected()
         self.libvirt = libvirt
         disks = [DiskSpec("qcow2", size=32 * MIB), DiskSpec("raw", size=32 * MIB)]
-        self.guest: TinyGuest = ground.guests.with_python().make(f"freeze-{uuid4().hex[:6]}", disks)
+        self.guest: TinyGuest = self.ground.guests.with_python().make(f"freeze-{uuid4().hex[:6]}", disks)
         self.guest.agent.write_file("/run/writer.py", _WRITER.encode())
         self.guest.agent.check("python3 -IS /run/writer.py /mnt/vda /mnt/vdb >/dev/null 2>&1 </dev/null &")
         wait_until(lambda: self.guest.agent.run("[ -e /run/beat ]").exit_code == 0, "nobody writes")
+        self._console = console_device(self.guest.domain)
+        self._program: Program | None = None
+
+    def reconnect(self) -> None:
+        """Find the guest again after libvirtd was restarted."""
+        name, disks = self.guest.name, self.guest.disks
+        self.ground.connection.close()
+        self.ground = self.ground.reconnected()
+        self.guest = self.ground.guests.find(name)
+        self.guest.disks = disks
+
+    @property
+    def program(self) -> Program:
+        """An installation that protects the guest. Its service does not run between windows."""
+        if self._program is None:
+            directory = self.ground.run.directory / f"freeze-{uuid4().hex[:6]}"
+            directory.mkdir(mode=0o755)
+            self._program = Program(directory)
+            self._program.start()
+            self._program.do("vault", "create", "vault1")
+            self._program.do("protect", self.guest.name, "--vault", "vault1")
+            self._program.stop()
+        return self._program
+
+    def close(self) -> None:
+        """End what runs and remove the guest, also after a window that failed in the middle."""
+        if self._program is not None:
+            self._program.stop()
+        if not LIBVIRTD.answers:
+            LIBVIRTD.start()
+        self.reconnect()
+        self.ground.guests.remove(self.guest)
+        self.ground.connection.close()
 
     def console(self, line: str) -> str:
-        """Output of a line of shell in the guest; works without agent and while all is frozen."""
-        return console_run(self.guest.domain, line, _CONSOLE_S)
+        """Output of a line of shell in the guest; works without agent and libvirt, and while frozen."""
+        return console_run_on(self._console, line, _CONSOLE_S)
 
-    def beats(self) -> int:
-        """How often the guest has written."""
-        return int(self.console("cat /run/beat").split()[0])
-
-    def longest_stall_ms(self) -> int:
-        """The longest time between two writes until now."""
-        return int(self.console("cat /run/beat").split()[1])
+    def beat(self) -> Beat:
+        """How the guest writes."""
+        count, longest_stall_ms, last, up, _ = self.console("cat /run/beat; echo; cat /proc/uptime").split()
+        return Beat(int(count), int(longest_stall_ms), float(up) - float(last))
 
     def order(self, instant: Instant, line: str) -> None:
         """Let the guest run a line of shell at an instant of the next window.
@@ -147,11 +192,12 @@ class FreezeScene:
     def window(self, rng: random.Random, kill: Kill | None = None) -> Outcome:
         """One window, in which something goes wrong at a random instant."""
         before_s, after_s = rng.uniform(0, _LONGER_S), rng.uniform(0, _LONGER_S)
-        depth = len(self.guest.chain("vda"))
-        instant = _instant(rng, before_s + after_s)
+        tops = self.tops()
+        instant = random_instant(rng, before_s + after_s)
         if kill is not None:
             kill.prepare(self, instant)
-        uri = f"{LIBVIRT_URI}?socket={self.libvirt.path}"
+        by_proxy = kill is not None and kill.by_proxy
+        uri = f"{LIBVIRT_URI}?socket={self.libvirt.path}" if by_proxy else LIBVIRT_URI
         arguments = [self.guest.domain.UUIDString(), uri, str(before_s), str(after_s)]
         service = subprocess.Popen(
             [sys.executable, "-m", "testkit.freeze_window", *arguments], stdout=subprocess.PIPE, text=True
@@ -160,16 +206,24 @@ class FreezeScene:
         try:
             if kill is not None:
                 _wait_for(service, instant)
+                killed = time.monotonic()
                 kill.strike(self, service)
-                frozen = self._is_frozen_after_limit(service)
+                frozen = self.is_frozen_after_limit(lambda: service.poll() is not None, since=killed)
                 kill.repair(self)
             said, _ = service.communicate(timeout=_END_S)
         finally:
             service.kill()
             service.wait()
-        taken = len(self.guest.chain("vda")) > depth
-        clean = taken and all(self.was_frozen(target) for target in self.guest.disks)
-        return Outcome(_label(said), taken, clean, frozen)
+        taken = self.tops() != tops
+        return Outcome(_label(said), taken, taken and self.all_were_frozen(), frozen)
+
+    def tops(self) -> list[Path]:
+        """The files that the guest writes to now; a snapshot changes them."""
+        return [self.guest.chain(target)[0] for target in self.guest.disks]
+
+    def all_were_frozen(self) -> bool:
+        """Whether the newest frozen images all say that their file systems were frozen."""
+        return all(self.was_frozen(target) for target in self.guest.disks)
 
     def was_frozen(self, target: str) -> bool:
         """Whether the newest frozen image of a disk says that its file system was frozen."""
@@ -180,20 +234,26 @@ class FreezeScene:
         raw.unlink()
         return "needs_recovery" not in header.stdout
 
-    def _is_frozen_after_limit(self, service: "subprocess.Popen[str]") -> bool:
-        """Wait until nobody is left who could freeze and the guest writes, or the limit is over."""
-        deadline = time.monotonic() + LIMIT_S
-        before = self.beats()
+    def is_frozen_after_limit(self, is_over: Callable[[], bool], since: float) -> bool:
+        """Wait until nobody is left who could freeze and the guest writes, or the limit is over.
+
+        ``is_over``: nobody on the host will freeze any more. ``since``: the moment of the kill. A freeze that
+        began after the kill has the same limit, from its own beginning.
+        """
+        deadline = since + LIMIT_S
+        before = self.beat()
         while time.monotonic() < deadline:
-            if service.poll() is not None and not self.session_lives() and self.beats() > before:
+            if is_over() and not self.session_lives() and self.beat().count > before.count:
                 return False
-        before = self.beats()
-        self.console("sleep 1")
-        return self.beats() == before
+        at_limit = self.beat()
+        while (now := self.beat()).age_s < LIMIT_S:
+            if now.count > at_limit.count:
+                return False
+        return True
 
 
-def _instant(rng: random.Random, length_s: float) -> Instant:
-    """Most are within the freeze, some before it and after it."""
+def random_instant(rng: random.Random, length_s: float) -> Instant:
+    """Most are within a freeze of that length, some before it and after it."""
     if rng.random() < 0.25:
         return Instant("started", rng.uniform(0, 2))
     return Instant("frozen", rng.uniform(0, length_s))
@@ -220,4 +280,4 @@ def freeze_scene(ground: Ground) -> Iterator[FreezeScene]:
         try:
             yield scene
         finally:
-            ground.guests.remove(scene.guest)
+            scene.close()

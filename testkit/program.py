@@ -75,14 +75,30 @@ class Program:
         assert self._service.stdout is not None
         assert self._service.stdout.readline(), (self.directory / "service.log").read_text()[-3000:]
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the service has reached the place at which it was told to wait."""
+        return self._hold.exists()
+
+    def go_on(self) -> None:
+        """Let it wait no longer."""
+        self._hold.write_text("go on")
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Within the block the service waits at the place it was started with."""
-        wait_until(self._hold.exists, "the service did not reach the place", JOB_LIMIT_S)
+        wait_until(lambda: self.is_held, "the service did not reach the place", JOB_LIMIT_S)
         try:
             yield
         finally:
-            self._hold.write_text("go on")
+            self.go_on()
+
+    def kill(self) -> None:
+        """End the service with SIGKILL."""
+        assert self._service is not None
+        service, self._service = self._service, None
+        service.kill()
+        service.wait()
 
     def stop(self) -> int | None:
         """End the service politely; its exit status, null when it did not run."""

@@ -27,8 +27,9 @@ DIRECTORY_PREFIX = "overwinter-tests-"
 #: QEMU runs as its own user, so its images lie where every user may go.
 BASE = Path("/var/tmp")
 
-#: Held while runs are made or swept, so that a run half made is not taken for a dead one.
-SWEEP_LOCK = Path("/run/overwinter-tests.lock")
+#: Held while runs are made or swept, so that a run half made is not taken for a dead one. It lies beside the
+#: runs, because programs with a libvirt of their own have a /run of their own too.
+SWEEP_LOCK = BASE / "overwinter-tests.lock"
 
 #: Every process started within a run inherits this variable and can thus be found after the run was killed.
 RUN_VARIABLE = "OVERWINTER_TEST_RUN"
