@@ -267,3 +267,5 @@ def test_restores_that_cannot_be(served: Served, backup: Job, asked: dict[str, o
     answer = served.http.post(f"{ITEM}/recoveryPoints/{row['name']}/restore", json=restore(**asked))
     assert answer.status_code == 400, answer.text
     assert len(served.service.jobs()) == jobs
+    is_missing = asked.get("recoveryType") == "OriginalLocation" or "restoreDiskLunList" in asked
+    assert (answer.json()["error"]["code"] == "NotImplemented") == is_missing
