@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from overwinter.jobs.explaining import Explain
 from overwinter.jobs.service import Service
 from overwinter.jobs.start import open_service
 from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
@@ -123,9 +124,10 @@ def open_station(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     hypervisor: str = DEFAULT_HYPERVISOR,
     profile: SupportProfile = OVERWINTER,
+    explain: Explain | None = None,
     agent_versions: AgentVersions = DEFAULT_VERSIONS,
 ) -> Iterator[Station]:
-    """A fresh service with one vault."""
+    """A fresh service with one vault; ``explain`` as for `open_service`: most tests need no diagnosis."""
     name = uuid4().hex[:8]
     directory = ground.run.directory / f"station-{name}"
     directory.mkdir(mode=0o755)
@@ -133,5 +135,5 @@ def open_station(
     images.mkdir(mode=0o755)
     state = directory / "state"
     settings = Settings(f"host-{name}", state, images, hypervisor, database, profile, agent_versions)
-    with open_service(settings, clock) as service:
+    with open_service(settings, clock, explain) as service:
         yield Station(ground, service, service.vaults.create("vault1", "default"), directory)

@@ -25,10 +25,15 @@ _APART = timedelta(days=3)
 
 @dataclass(frozen=True)
 class Told:
-    """What an operation told of its failure: code and message; both empty when it did not fail."""
+    """What an operation told of its failure: code and message; both empty when it did not fail.
+
+    ``cause`` is what was seen by what raised it. ``job`` is the one that failed, null where none was made.
+    """
 
     code: str
     message: str
+    cause: str | None = None
+    job: Job | None = None
 
 
 @dataclass
@@ -108,10 +113,11 @@ def told(patient: Patient, start: Callable[[], Job]) -> Told:
     try:
         job = patient.ended(start)
     except OverwinterError as error:
-        return Told(error.code, error.message)
+        return Told(error.code, error.message, error.cause)
     if not job.errors:
         return Told("", "")
-    return Told(job.errors[0].code, job.errors[0].message)
+    first = job.errors[0]
+    return Told(first.code, first.message, first.cause, job)
 
 
 def backup(patient: Patient) -> Told:

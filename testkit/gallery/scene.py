@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import libvirt
 
+from overwinter.doctor.doctor import explain
 from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
@@ -185,6 +186,6 @@ def open_scene(ground: Ground, place: str = OVERWINTER.name) -> Iterator[Scene]:
         versions = AgentVersions(minimum="99") if place == DEMANDING else DEFAULT_VERSIONS
         hypervisor = f"qemu+unix:///system?socket={daemon.path}"
         station = stack.enter_context(
-            open_station(ground, url, clock, hypervisor, profile, agent_versions=versions)
+            open_station(ground, url, clock, hypervisor, profile, explain, versions)
         )
         yield Scene(station, clock, daemon, database)

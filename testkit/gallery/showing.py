@@ -5,16 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from overwinter.codebook.book import GuestSystem, find
-from overwinter.model.job import JobStatus
+from overwinter.doctor.collect import collect
+from overwinter.doctor.diagnosis import Findings, diagnose, look
+from overwinter.doctor.diagnosis_record import diagnosis_of
+from overwinter.model.errors import NotFound
+from overwinter.model.job import Job, JobError, JobStatus
 from testkit.gallery.fault import Fault
 from testkit.gallery.patient import Patient, Told
 from testkit.gallery.scene import Scene
 from testkit.torture import tell
+from testkit.waiting import wait_until
 
 #: Repairs of the code book that are nothing but the next backup. Healing stores anew what a vault has lost.
 _BACKUP = "backup"
 _HEAL = "chunk-heal"
+
+#: Seconds for the diagnosis of a job that has ended; a service gives up after 60.
+_DIAGNOSIS_LIMIT_S = 90.0
 
 #: Repairs after which a whole vault must be sound.
 _OF_VAULTS = ("index-rebuild", _HEAL)
@@ -58,7 +65,7 @@ def show(scene: Scene, fault: Fault) -> Showing:
         with scene.showing():
             with fault.inject(scene) as patient:
                 said = fault.attempt(patient)
-                cause = first_cause(scene, said)
+                cause = first_cause(patient, said)
                 if fault.repair is not None:
                     fault.before_repair(patient)
                     repaired = _succeeds(partial(_is_repaired, patient, fault.repair))
@@ -69,16 +76,36 @@ def show(scene: Scene, fault: Fault) -> Showing:
     return Showing(fault, said, cause, repaired, sound)
 
 
-def first_cause(scene: Scene, told: Told) -> str | None:
-    """The cause that the product names first: the first of the code's that a guest of this system can have.
+def first_cause(patient: Patient, told: Told) -> str | None:
+    """The cause that the product names first: of the job that failed, or of the error where none was made.
 
-    Nothing looks for evidence yet. Null for a code that is not in the code book.
+    Null for a code that is not in the code book, and when every cause is ruled out.
     """
-    entry = find(told.code)
-    if entry is None:
+    problem = JobError(told.code, told.message, told.cause)
+    edition = patient.service.profile.edition
+    if told.job is None:
+        found = diagnose(problem, edition, _findings(patient))
+    else:
+        found = diagnosis_of(_explained(patient, told.job), problem, edition)
+    return None if found is None else found.first
+
+
+def _explained(patient: Patient, job: Job) -> Job:
+    """The job once it has its diagnosis."""
+    wait_until(
+        lambda: not patient.service.job(job.id).is_being_diagnosed,
+        f"no diagnosis of {job.id}",
+        _DIAGNOSIS_LIMIT_S,
+    )
+    return patient.service.job(job.id)
+
+
+def _findings(patient: Patient) -> Findings | None:
+    """What the doctor finds of the VM now; null when it exists nowhere."""
+    try:
+        return look(collect(patient.service.runtime, patient.guest.name))
+    except NotFound:
         return None
-    causes = entry.causes_in(scene.station.service.profile.edition)
-    return next((cause.id for cause in causes if cause.system in (None, GuestSystem.LINUX)), None)
 
 
 def _is_repaired(patient: Patient, repair: str) -> bool:

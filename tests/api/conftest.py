@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.api.served import Running, Served, fresh_service, serving
+from tests.api.served import Running, Served, fresh_doctor, fresh_service, serving
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +23,4 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def served(running: Running) -> Iterator[Served]:
     """The server over a new fake service: VMs Web01 and db01, vault v1 in the group default."""
     with running.client() as http:
-        yield Served(fresh_service(running), running.state.root, http)
+        yield Served(fresh_service(running), fresh_doctor(running), running.state.root, http)

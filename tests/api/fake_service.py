@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID, uuid4, uuid5
 
 from overwinter.jobs.point_admin import CollectionContent
+from overwinter.jobs.repairs import Finding
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.agent import AgentState, AgentStatus, GuestSystem, LastSeen
 from overwinter.model.default_policies import default_policies
@@ -28,6 +29,7 @@ from overwinter.model.errors import (
 )
 from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
 from overwinter.model.job import (
+    REPAIR_MACHINE,
     SCHEDULED,
     TAKE_SNAPSHOT,
     TRANSFER_DATA,
@@ -123,6 +125,7 @@ class FakeService:
         self.expires: datetime | None = None
         self.broken: Exception | None = None
         self.report: dict[str, object] | None = None
+        self.repairable: list[Finding] = []
 
     def on_its_own(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -191,6 +194,12 @@ class FakeService:
             )
             return self._start(item, JobOperation.BACKUP, tasks)
 
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        return self.repairable
+
+    def repair(self, item: ProtectedItem) -> Job:
+        return self._start(item, JobOperation.REPAIR_MACHINE, (Task(REPAIR_MACHINE),))
+
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
         return list(self._points.get(item.id, []))
 
@@ -244,6 +253,11 @@ class FakeService:
         item = self._items.get(job.item_id) if job.item_id else None
         if item is not None and job.operation is JobOperation.BACKUP and status is not JobStatus.FAILED:
             self.add_point(item, ended)
+
+    def diagnose(self, job: Job, diagnosis: dict[str, Any]) -> Job:
+        """Somebody has found out, or is finding out, what is behind the job's errors."""
+        self._jobs[job.id] = replace(self._jobs[job.id], diagnosis=diagnosis)
+        return self._jobs[job.id]
 
     def make_scheduled(self, job: Job) -> None:
         """The job was one of a schedule."""
@@ -320,6 +334,7 @@ class FakeService:
             started=START + timedelta(minutes=len(self._jobs)),
             tasks=tasks,
             parameters=parameters or {},
+            report=self.report,
         )
         return self._add(job)
 

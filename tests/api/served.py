@@ -43,9 +43,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Served:
-    """A server with a service of the test's own behind it."""
+    """A server with a service and a doctor of the test's own behind it."""
 
     service: FakeService
+    doctor: FakeDoctor
     directory: Path
     http: httpx.Client
 
@@ -66,6 +67,13 @@ def serving(directory: Path, port: int = 0) -> Iterator[Running]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def fresh_doctor(running: Running) -> FakeDoctor:
+    """Put a new doctor behind a running server."""
+    doctor = FakeDoctor()
+    running.app.state.doctor = doctor
+    return doctor
 
 
 def fresh_service(running: Running) -> FakeService:

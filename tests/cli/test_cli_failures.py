@@ -169,7 +169,7 @@ def test_serve_in_a_process(tmp_path: Path) -> None:
         import contextlib, sys, types
         from tests.api.fake_service import FakeService
         start = types.ModuleType("overwinter.jobs.start")
-        start.open_service = lambda settings: contextlib.nullcontext(FakeService("Web01"))
+        start.open_service = lambda settings, explain: contextlib.nullcontext(FakeService("Web01"))
         start.end_process = sys.exit
         FakeService.runtime = None  # the doctor gets it, and nobody asks the doctor
         sys.modules["overwinter.jobs.start"] = start

@@ -56,7 +56,7 @@ class Waiter:
         self._thread.start()
 
     def _follow(self, state: StateDirectory, job_id: str) -> None:
-        with connect(state) as connection:
+        with connect(state, "en") as connection:
             client = Client(connection)
             try:
                 self._end = progress.follow(client, client.job(job_id), Output(as_json=True))

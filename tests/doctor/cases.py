@@ -17,7 +17,7 @@ from overwinter.model.policy import PolicyType
 from overwinter.model.profile import find_profile
 from overwinter.model.protection import ProtectionState, StackVersion
 from overwinter.model.schedule import HourlySchedule
-from overwinter.model.vm import EncryptedDisk, ImageLayer, PowerState
+from overwinter.model.vm import EncryptedDisk, ImageLayer, PowerState, UnreadableDisk
 from tests.doctor.facts import (
     DISK,
     FIRST_RUN,
@@ -60,6 +60,8 @@ STRICT = Extension(required_consistency=Consistency.FILE_SYSTEM)
 APPLICATION = Extension(required_consistency=Consistency.APPLICATION)
 CROWDED = HourlySchedule(interval=4, start=LAST_RUN.time(), duration=24)
 AZURE = find_profile("2021")
+AWAY = UnreadableDisk("vda", "it is gone", "C-IMAGE-AWAY")
+DAMAGED = UnreadableDisk("vda", "it is noise", "C-IMAGE-DAMAGED")
 FOREIGN = ImageLayer("/images/a.snap1", "qcow2")
 
 #: Per check: facts, and what it says to them.
@@ -265,7 +267,10 @@ CASES: dict[str, list[tuple[Facts, Status, str]]] = {
         (replace(HEALTHY, rooms=known((Room("/images", 3 << 30, 9 << 30),))), WARN, "free"),
         (replace(HEALTHY, rooms=known((Room("/images", 1 << 20, 9 << 30),))), FAIL, "full"),
     ],
-    "X4.9": [(HEALTHY, PASS, "ok"), (machine(unreadable_disks=(("vda", "it is gone"),)), FAIL, "unreadable")],
+    "X4.9": [
+        (HEALTHY, PASS, "ok"),
+        (machine(unreadable_disks=(UnreadableDisk("vda", "it is gone"),)), FAIL, "unreadable"),
+    ],
     "X4.2": [
         (HEALTHY, PASS, "ok"),
         (records(machine(disks=(replace(DISK, chain=(FOREIGN,)),)), unsettled=True), PASS, "changing"),
@@ -311,5 +316,33 @@ CASES: dict[str, list[tuple[Facts, Status, str]]] = {
             WARN,
             "long_ago",
         ),
+    ],
+    "D1": [(HEALTHY, PASS, "ok"), (agent(**SILENT), FAIL, "state")],
+    "D2": [(HEALTHY, PASS, "ok"), (machine(agent_channel=False), FAIL, "missing")],
+    "D3": [
+        (HEALTHY, PASS, "ok"),
+        (agent(**SILENT), PASS, "ok"),
+        (agent(state=AgentState.NOT_INSTALLED, info=None), Status.UNKNOWN, "unknown"),
+    ],
+    "D4": [
+        (HEALTHY, PASS, "ok"),
+        (records(restore_points=(RESTORE_POINT, RESTORE_POINT)), FAIL, "several"),
+    ],
+    "D5": [
+        (HEALTHY, PASS, "ok"),
+        (records(recovery_points=(replace(RECOVERY_POINT, manifest=None),)), FAIL, "behind"),
+        (records(recovery_points=()), FAIL, "behind"),
+    ],
+    "D6": [
+        (HEALTHY, PASS, "ok"),
+        (machine(failure="its guest crashed", failure_cause="C-VM-CRASHED"), FAIL, "crashed"),
+        (machine(failure="no space", failure_cause="C-DISK-STOPPED"), FAIL, "disk"),
+        (machine(failure="a migration failed half-way"), FAIL, "other"),
+    ],
+    "D7": [
+        (HEALTHY, PASS, "ok"),
+        (machine(unreadable_disks=(AWAY,)), FAIL, "away"),
+        (machine(unreadable_disks=(DAMAGED, DAMAGED)), FAIL, "damaged"),
+        (machine(unreadable_disks=(AWAY, DAMAGED)), Status.UNKNOWN, "unknown"),
     ],
 }

@@ -74,8 +74,9 @@ def test_disks_that_cannot_be_covered_are_named_with_the_reason(
     seen = machine(hypervisor, vm.uuid)
     assert [(found.target, found.lun) for found in seen.disks] == [("vda", -1), ("vdg", 5)]
     assert sorted(dict(seen.skipped_disks)) == ["hda", "vdb"]
-    assert sorted(dict(seen.unreadable_disks)) == ["vdf"]
-    reasons = dict((*seen.skipped_disks, *seen.uncovered_disks, *seen.unreadable_disks))
+    (unreadable,) = seen.unreadable_disks
+    assert unreadable.target == "vdf"
+    reasons = dict((*seen.skipped_disks, *seen.uncovered_disks, (unreadable.target, unreadable.reason)))
     for target, word in {
         "vdb": "read-only", "vdc": "shared", "vdd": "transient", "vde": "vmdk", "vdf": "nowhere",
         "vdh": "network", "hda": "removable",

@@ -41,9 +41,13 @@ def item(station: Station, guest: TinyGuest) -> ProtectedItem:
     return made
 
 
+def vault_directory(station: Station) -> Path:
+    return Path(station.vault.url.removeprefix("file://"))
+
+
 def lose(station: Station, directory: str) -> None:
     """Remove all objects of a kind, as the service finds it at its next start."""
-    shutil.rmtree(Path(station.vault.url.removeprefix("file://")) / directory)
+    shutil.rmtree(vault_directory(station) / directory)
     station.service._runtime.vaults.forget(station.vault.id)
 
 
@@ -66,6 +70,31 @@ def test_a_disk_whose_earlier_map_is_lost_is_read_in_full(
     assert not point.incremental
     check_newest(station, guest, item)
     assert station.backup(item).incremental
+
+
+def test_data_that_is_damaged_is_stored_anew_from_the_host(
+    station: Station, guest: TinyGuest, item: ProtectedItem
+) -> None:
+    """Of both points: the guest may have overwritten by now what the older one had."""
+    station.backup(item)
+    before = [point.id for point in station.service.recovery_points(item)]
+    packs = [path for path in (vault_directory(station) / "packs").rglob("*") if path.is_file()]
+    for pack in packs:
+        content = bytearray(pack.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        pack.write_bytes(content)
+    station.service._runtime.vaults.forget(station.vault.id)
+    assert station.service.plan_repairs(item) == [], "nobody has told of it"
+    assert verify(station).status is JobStatus.FAILED
+    (finding,) = station.service.plan_repairs(item)
+    assert finding.repair == "chunk-heal" and "vda of point" in finding.finding
+    job = station.completed(station.service.repair(item))
+    assert job.report is not None
+    assert [each["repair"] for each in job.report["repairs"]] == ["chunk-heal"]  # type: ignore[attr-defined]
+    assert verify(station).status is not JobStatus.FAILED
+    assert [point.id for point in station.service.recovery_points(item)] == before
+    assert station.service.plan_repairs(item) == []
+    check_newest(station, guest, item)
 
 
 def test_an_index_that_is_lost_is_rebuilt_once_a_backup_told_of_it(

@@ -11,7 +11,10 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from overwinter.jobs import repairs
+from overwinter.codebook import book
+from overwinter.jobs import engine
+from overwinter.jobs.repairs import REPAIRS, chains
+from overwinter.jobs.repairs import guest as guest_repairs
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
 from overwinter.model.job import SCHEDULED, Job, JobOperation, JobStatus
@@ -31,7 +34,7 @@ MENDING = replace(
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repairs, "STALE_S", 1.0)
+    monkeypatch.setattr(chains, "STALE_S", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,13 @@ def mended(job: Job) -> list[str]:
     return [each["repair"] for each in told]
 
 
+def test_every_repair_of_the_code_book_is_there() -> None:
+    """But for ``backup``: that is the next backup."""
+    known = {remedy.repair for remedy in book.remedies().values()} - {None, "backup"}
+    assert known == {repair.id for repair in REPAIRS}
+    assert len({repair.id for repair in REPAIRS}) == len(REPAIRS)
+
+
 def test_a_guest_that_somebody_left_frozen(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
     guest.agent.command("guest-fsfreeze-freeze")
     (finding,) = station.service.plan_repairs(item)
@@ -70,16 +80,39 @@ def test_a_guest_that_somebody_left_frozen(station: Station, guest: TinyGuest, i
     assert station.completed(station.service.repair(item)).report is None
 
 
-def test_a_block_job_that_was_left_behind(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
-    copy = station.directory / "copy.qcow2"
+def begin_copy(station: Station, guest: TinyGuest) -> None:
+    """Copy the disk, and leave the job behind when it is done."""
+    copy = station.directory / f"copy-{uuid4().hex[:6]}.qcow2"
     target = f'<disk type="file"><driver type="qcow2"/><source file="{copy}"/></disk>'
     guest.domain.blockCopy("vda", target, flags=libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB)
     wait_until(
         lambda: (info := guest.domain.blockJobInfo("vda")) and info["cur"] == info["end"], "not copied", 60
     )
+
+
+def test_a_block_job_that_was_left_behind(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
+    begin_copy(station, guest)
     job = scheduled(station, item)
     assert (job.status, mended(job)) == (JobStatus.COMPLETED, ["block-job-abort"]), job.errors
     assert not guest.domain.blockJobInfo("vda")
+
+
+def test_a_backup_is_tried_once_more_after_repairs_and_no_more(
+    station: Station, guest: TinyGuest, item: ProtectedItem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the block job there is a second failure that nobody can mend."""
+    tries = []
+    monkeypatch.setattr(engine, "place", lambda name: tries.append(name))
+    monkeypatch.setattr(guest_repairs, "_START_S", 1.0)
+    begin_copy(station, guest)
+    guest.stop_agent()
+    job = scheduled(station, item)
+    guest.resume_agent()
+    assert (job.status, tries) == (JobStatus.FAILED, ["backup.preflight"] * 2)
+    assert job.report is not None and job.report["tried_again"] is True
+    told = job.report["repairs"]
+    assert isinstance(told, list)
+    assert [each["repair"] for each in told if each["failure"] is None] == ["block-job-abort"]
 
 
 def test_a_definition_that_names_an_image_below_the_overlays(

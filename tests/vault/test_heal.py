@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from overwinter.model.errors import VaultDataCorrupt, VaultObjectMissing
 from overwinter.model.extent import Extent
-from overwinter.vault import VaultStore
+from overwinter.vault import DiskMap, VaultStore
 from overwinter.vault.directory import read_directory, scan
 from overwinter.vault.pack import Entry, pack_name
 from overwinter.vault.plan import Span, with_reread
+from overwinter.vault.restore import open_map
 from overwinter.vault.seal import BlobKind
 from overwinter.vault.storage import LocalStorage
 from tests.vault.damages import flip, names
-from tests.vault.disks import CHUNK, DEAD, NOW, back_up, new_vault, noise, reopen, restore
+from tests.vault.disks import CHUNK, DEAD, NOW, back_up, new_vault, noise, read_from, reopen, restore
 from tests.vault.faults import Died, DyingStorage
 
 #: More than one leaf (128 chunks), the last one not full.
@@ -157,6 +158,45 @@ def test_a_lost_page_of_what_is_now_zero(tmp_path: Path, vault: VaultStore) -> N
     for zero in (False, True):
         blank = back_up(vault, f"{2 + zero}", bytes(len(DISK)), [Extent(0, len(DISK), zero)], parent)
         assert restore(reopen(tmp_path), blank) == bytes(len(DISK))
+
+
+def test_damage_is_healed_from_the_disk_as_it_was(tmp_path: Path) -> None:
+    """Also where chunks end because a backup of a part ended there."""
+    vault = new_vault(tmp_path, chunk_size=16 * CHUNK)
+    first = back_up(vault, "1", DISK)
+    disk = bytearray(DISK)
+    for number, at in enumerate((100 * CHUNK, 130 * CHUNK, 131 * CHUNK + 777)):
+        disk[at : at + 5000] = noise(20 + number, 5000)
+    second = back_up(vault, "2", disk, [Extent(100 * CHUNK, 40 * CHUNK)], first)
+    disk[120 * CHUNK : 121 * CHUNK] = noise(30, CHUNK)
+    third = back_up(vault, "3", disk, [Extent(120 * CHUNK, CHUNK)], second)
+    for where in _segments_of(vault, third):
+        flip(tmp_path, *_in(where))
+    assert not vault.verify(read_percent=100).is_whole
+    store = reopen(tmp_path)
+    points = {point.point_id for point in store.manifests()}
+    store.heal_disk(third, read_from(disk), target="vda")
+    assert reopen(tmp_path).damaged_extents(third) == []
+    assert restore(reopen(tmp_path), third) == disk
+    store.heal_disk(first, read_from(DISK), target="vda")
+    vault.collect(now=NOW)
+    assert {point.point_id for point in reopen(tmp_path).manifests()} == points
+    for healed, content in ((first, DISK), (third, disk)):
+        assert restore(reopen(tmp_path), healed) == content
+
+
+def test_a_disk_that_is_another_by_now_heals_nothing(tmp_path: Path, vault: VaultStore) -> None:
+    disk = vault.manifest("1").disks[0].map
+    flip(tmp_path, *_in(chunk(vault, DISK[:CHUNK])))
+    vault.verify(read_percent=100)
+    before = vault.damaged_extents(disk)
+    vault.heal_disk(disk, read_from(noise(9, len(DISK))), target="vda")
+    assert reopen(tmp_path).damaged_extents(disk) == before != []
+
+
+def _segments_of(vault: VaultStore, disk: DiskMap) -> set[tuple[str, int]]:
+    """Where the chunks of a disk are stored."""
+    return {place(vault, part.id) for part in open_map(vault._blobs, disk).chunks()}
 
 
 def test_a_vanished_pack_is_healed(tmp_path: Path, vault: VaultStore) -> None:

@@ -1,5 +1,6 @@
 """The ASGI application: routes, error answers, and the layers around them."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -9,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from overwinter.api import (
+    routes_bundle,
     routes_collections,
     routes_doctor,
     routes_extensions,
@@ -20,6 +22,7 @@ from overwinter.api import (
     routes_point_deletion,
     routes_points,
     routes_policies,
+    routes_repairs,
     routes_vault_rules,
     routes_vault_work,
     routes_vaults,
@@ -30,6 +33,7 @@ from overwinter.api.paths import CanonicalPaths
 from overwinter.api.port import Doctor, Service
 from overwinter.api.shapes_errors import error
 from overwinter.model.errors import MethodNotAllowed, NotFound, OverwinterError, RequestError
+from overwinter.model.job import JobError
 
 
 def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
@@ -42,7 +46,7 @@ def create_app(service: Service, doctor: Doctor, token: str) -> FastAPI:
         for module in (
             routes_machines, routes_vaults, routes_vault_rules, routes_vault_work, routes_policies,
             routes_items, routes_points, routes_point_deletion, routes_jobs, routes_groups,
-            routes_collections, routes_locks, routes_doctor, routes_extensions,
+            routes_collections, routes_locks, routes_doctor, routes_repairs, routes_extensions, routes_bundle,
         )
     ]  # fmt: skip
     app.include_router(routes_machines.subscriptions)
@@ -65,7 +69,8 @@ def _templates(routers: list[APIRouter]) -> list[str]:
 async def _expected(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, OverwinterError)
     code = request.app.state.service.profile.code(problem.code)
-    return JSONResponse(error(code, problem.message, audience(request)), status_code=problem.http_status)
+    told = replace(JobError.of(problem), code=code)
+    return JSONResponse(error(told, audience(request)), status_code=problem.http_status)
 
 
 async def _no_route(request: Request, problem: Exception) -> JSONResponse:

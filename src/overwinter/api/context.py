@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
@@ -123,6 +124,26 @@ def item_of_path(item: str, vault: VaultHere, api: TheApi) -> ProtectedItem:
 
 
 ItemHere = Annotated[ProtectedItem, Depends(item_of_path)]
+
+
+def find_job(api: Api, vault: Vault, name: str) -> Job:
+    """The job of that id, if it is the vault's; NotFound."""
+    try:
+        number = UUID(name)
+    except ValueError:
+        raise NotFound(f"There is no job {name!r}: a job is named by its id.") from None
+    job = api.service.job(number)
+    if job.vault_id != vault.id:
+        raise NotFound(f"There is no job {name!r} in vault {vault.name!r}.")
+    return job
+
+
+def job_of_path(job: str, vault: VaultHere, api: TheApi) -> Job:
+    """The job that the address names; NotFound."""
+    return find_job(api, vault, job)
+
+
+JobHere = Annotated[Job, Depends(job_of_path)]
 
 
 def in_default_group(group: str) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from overwinter.api.shapes_errors import Audience, error
 from overwinter.codebook import languages
 from overwinter.model.errors import InternalError, NotAuthenticated
+from overwinter.model.job import JobError
 
 log = structlog.get_logger("overwinter.api")
 
@@ -61,7 +62,7 @@ class Envelope:
                 raise
             problem = InternalError(f"The service failed at this request; its id is {request_id}.")
             answer = JSONResponse(
-                error(problem.code, problem.message, _audience(asked)), status_code=problem.http_status
+                error(JobError.of(problem), _audience(asked)), status_code=problem.http_status
             )
             await answer(scope, receive, send_with_ids)
         # Reads are what clients poll with; only what changes or fails is worth a line.
@@ -87,7 +88,7 @@ class BearerToken:
         if scope["type"] == "http" and not self._is_valid(asked := Headers(scope=scope)):
             problem = NotAuthenticated("The bearer token is missing or wrong.")
             answer = JSONResponse(
-                error(problem.code, problem.message, _audience(asked)),
+                error(JobError.of(problem), _audience(asked)),
                 status_code=problem.http_status,
                 headers={"WWW-Authenticate": "Bearer"},
             )

@@ -15,6 +15,8 @@ VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
 MACHINE = GROUP + MACHINES + "/{machine}"
 #: What the doctor can do for a VM; ARM does not know it.
 MACHINE_DOCTOR = MACHINE + "/overwinter/doctor"
+#: A zip of all that helps somebody from afar; ours as well.
+MACHINE_BUNDLE = MACHINE + "/overwinter/supportBundle"
 VAULT = GROUP + VAULTS + "/{vault}"
 #: What a vault can do that ARM does not know.
 VAULT_WORK = VAULT + "/overwinter"
@@ -23,6 +25,8 @@ RESTORE_POINT = COLLECTION + "/restorePoints/{point}"
 EXTENSION = MACHINE + "/extensions/{extension}"
 POLICY = VAULT + "/backupPolicies/{policy}"
 JOB = VAULT + "/backupJobs/{job}"
+#: What the doctor says of a job that failed; ARM does not know it.
+JOB_DOCTOR = JOB + "/overwinter/doctor"
 ITEM = VAULT + "/backupFabrics/Azure/protectionContainers/{container}/protectedItems/{item}"
 POINT = ITEM + "/recoveryPoints/{point}"
 

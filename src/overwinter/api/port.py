@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 from uuid import UUID
 
 from overwinter.doctor.report import Report
 from overwinter.jobs.point_admin import CollectionContent
+from overwinter.jobs.repairs import Finding
 from overwinter.jobs.vault_points import TakenIn
 from overwinter.model.agent import AgentStatus
 from overwinter.model.disk_selection import DiskSelection
@@ -141,6 +142,9 @@ class Doctor(Protocol):
     def examine(self, vm: str) -> Report:
         """All checks of a VM; bounded in time; ``NotFound``."""
 
+    def bundle(self, vm: str) -> IO[bytes]:
+        """A zip for who helps from afar, for the caller to read and close; bounded in time; ``NotFound``."""
+
 
 class ExtensionAdmin(Protocol):
     """The extension in VMs; every method asks the guest and may raise the model's errors."""
@@ -208,6 +212,12 @@ class Service(Protocol):
 
     def backup(self, item: ProtectedItem, *, expires: datetime | None) -> Job:
         """Start a backup; ``BackupOperationInProgress``, ``DatasourceNotPresent``."""
+
+    def plan_repairs(self, item: ProtectedItem) -> list[Finding]:
+        """What a machine could mend of an item's VM; ``ProtectedVmNotFound``."""
+
+    def repair(self, item: ProtectedItem) -> Job:
+        """Mend it; ``BackupOperationInProgress``, ``ProtectedVmNotFound``."""
 
     def recovery_points(self, item: ProtectedItem) -> list[RecoveryPoint]:
         """All recovery points of an item."""

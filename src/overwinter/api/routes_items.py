@@ -11,6 +11,8 @@ from overwinter.api.documents import Document
 from overwinter.api.ids import find, last_name, vm_of_item_name
 from overwinter.api.requests import BackupRequest, BackupStatusRequest, ItemChange, ItemRequest
 from overwinter.api.shapes_items import backup_status_shape, container_shape, item_shape, protectable_shape
+from overwinter.doctor.diagnosis import Diagnosis, diagnose
+from overwinter.doctor.diagnosis_record import diagnosis_of
 from overwinter.model.errors import ProtectedVmNotFound, RequestError
 from overwinter.model.job import Job, JobError, JobOperation
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -43,7 +45,13 @@ def list_items(vault: VaultHere, api: TheApi, filter_text: str = Query("", alias
     policies = {policy.id: policy for policy in api.service.policies(vault)}
     rows = [
         item_shape(
-            api.ids, vault, item, policies.get(item.policy_id), _problems(item, jobs), api.now, api.audience
+            api.ids,
+            vault,
+            item,
+            policies.get(item.policy_id),
+            _problems(item, jobs, api),
+            api.now,
+            api.audience,
         )
         for item in api.service.items(vault)
     ]
@@ -116,20 +124,25 @@ def shape_of(api: Api, vault: Vault, item: ProtectedItem) -> Shape:
         vault,
         item,
         api.policy_of(vault, item),
-        _problems(item, api.service.jobs(vault)),
+        _problems(item, api.service.jobs(vault), api),
         api.now,
         api.audience,
     )
 
 
-def _problems(item: ProtectedItem, jobs: Sequence[Job]) -> Sequence[JobError]:
-    """What went wrong in the item's last backup that ended, or that its VM is gone."""
+def _problems(item: ProtectedItem, jobs: Sequence[Job], api: Api) -> list[tuple[JobError, Diagnosis | None]]:
+    """What went wrong in the item's last backup that ended, or that its VM is gone; each with its causes."""
+    edition = api.service.profile.edition
     if item.is_active and item.missing_since is not None:
-        gone = f"{item.vm_name} does not exist any more; its recovery points are kept."
-        return [JobError(ProtectedVmNotFound.code, gone)]
+        message = f"{item.vm_name} does not exist any more; its recovery points are kept."
+        gone = JobError(ProtectedVmNotFound.code, message)
+        return [(gone, diagnose(gone, edition, None))]
     ended = [
         job
         for job in jobs
         if job.item_id == item.id and job.operation is JobOperation.BACKUP and job.status.is_final
     ]
-    return max(ended, key=lambda job: job.started).errors if ended else ()
+    last = max(ended, key=lambda job: job.started, default=None)
+    if last is None:
+        return []
+    return [(problem, diagnosis_of(last, problem, edition)) for problem in last.errors]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from overwinter.codebook import book, explanation, languages
+from overwinter.codebook import book, languages
 from overwinter.codebook.texts import NO_NAMES, Names, texts_in
+from overwinter.doctor.diagnosis import Diagnosis, Verdict, diagnose
 from overwinter.model.job import JobError
 
 
@@ -22,30 +23,28 @@ class Audience:
             return message
         return f"{texts_in(self.language).message(entry)} {message}"
 
-    def advice(self, code: str, names: Names = NO_NAMES) -> list[str]:
-        """What to do about a code."""
-        entry = book.find(code)
-        if entry is None:
-            return []
-        return list(explanation.recommendations(entry, texts_in(self.language), self.edition, names))
+    def advice(self, diagnosis: Diagnosis | None, names: Names = NO_NAMES) -> list[str]:
+        """What to do about a problem; nothing for a code that is not in the code book."""
+        remedies = () if diagnosis is None else diagnosis.remedies
+        return [texts_in(self.language).remedy(remedy, names) for remedy in remedies]
 
-    def causes(self, code: str) -> list[str]:
-        """What can be behind a code, in the order to look."""
-        entry = book.find(code)
-        causes = entry.causes_in(self.edition) if entry else ()
-        return [texts_in(self.language).cause(cause) for cause in causes]
+    def causes(self, diagnosis: Diagnosis | None) -> list[str]:
+        """What can be behind a problem, in the order to look."""
+        judged = () if diagnosis is None else diagnosis.causes
+        likely = [each.cause for each in judged if each.verdict is not Verdict.RULED_OUT]
+        return [texts_in(self.language).cause(cause) for cause in likely]
 
 
-def error(code: str, message: str, audience: Audience) -> dict[str, object]:
+def error(problem: JobError, audience: Audience) -> dict[str, object]:
     """Body of an error answer.
 
     Clients print ``message`` only, so it carries the advice too; ``additionalInfo`` has both apart.
     """
-    told = audience.told(code, message)
-    advice = audience.advice(code)
+    told = audience.told(problem.code, problem.message)
+    advice = audience.advice(diagnose(problem, audience.edition, None))
     return {
         "error": {
-            "code": code,
+            "code": problem.code,
             "message": " ".join([told, *advice]),
             "details": [],
             "additionalInfo": [
@@ -55,27 +54,15 @@ def error(code: str, message: str, audience: Audience) -> dict[str, object]:
     }
 
 
-def error_detail(problem: JobError, audience: Audience, names: Names) -> dict[str, object]:
-    """A problem of a job. The number is an integer (older clients need that), the code is the title.
-
-    ``overwinter.causes`` is ours: what can be behind it, in the order to look.
-    """
-    return {
-        "errorCode": _number(problem),
-        "errorTitle": problem.code,
-        "errorString": audience.told(problem.code, problem.message),
-        "recommendations": audience.advice(problem.code, names),
-        "overwinter": {"causes": audience.causes(problem.code)},
-    }
-
-
-def health_detail(problem: JobError, audience: Audience, names: Names) -> dict[str, object]:
+def health_detail(
+    problem: JobError, diagnosis: Diagnosis | None, audience: Audience, names: Names
+) -> dict[str, object]:
     """A problem as part of an item's health."""
     return {
-        "code": _number(problem),
+        "code": number(problem),
         "title": problem.code,
         "message": audience.told(problem.code, problem.message),
-        "recommendations": audience.advice(problem.code, names),
+        "recommendations": audience.advice(diagnosis, names),
     }
 
 
@@ -86,6 +73,7 @@ def health(problems: Sequence[JobError]) -> book.Health:
     return max(found, key=order.index, default=book.Health.PASSED)
 
 
-def _number(problem: JobError) -> int:
+def number(problem: JobError) -> int:
+    """The code's number; 0 for one that is not in the code book."""
     entry = book.find(problem.code)
     return entry.number if entry else 0

@@ -8,6 +8,7 @@ from overwinter.api.shapes_errors import Audience, health, health_detail
 from overwinter.api.times import NEVER_BACKED_UP, duration, stamp, stamp_or_none
 from overwinter.codebook.book import Health
 from overwinter.codebook.texts import Names
+from overwinter.doctor.diagnosis import Diagnosis
 from overwinter.model.job import JobError
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 from overwinter.model.policy import Policy
@@ -26,13 +27,13 @@ def item_shape(
     vault: Vault,
     item: ProtectedItem,
     policy: Policy | None,
-    problems: Sequence[JobError],
+    problems: Sequence[tuple[JobError, Diagnosis | None]],
     now: datetime,
     audience: Audience,
 ) -> dict[str, object]:
-    """A protected item; ``problems`` are what is wrong with it, ``policy`` is null when it is gone."""
+    """A protected item; ``problems`` are what is wrong and why, ``policy`` is null when it is gone."""
     names = Names(vm=item.vm_name, vault=vault.name)
-    state = health(problems)
+    state = health([problem for problem, _ in problems])
     until = item.deleted_until
     container = container_name(item.resource_group, item.vm_name)
     machine = ids.machine(item.vm_name, item.resource_group)
@@ -54,7 +55,7 @@ def item_shape(
             "protectionState": item.state.value,
             "protectionStatus": "Healthy" if state is Health.PASSED else "Unhealthy",
             "healthStatus": state.value,
-            "healthDetails": [health_detail(problem, audience, names) for problem in problems],
+            "healthDetails": [health_detail(*problem, audience, names) for problem in problems],
             "kpisHealths": {},
             "lastBackupStatus": item.last_backup_status,
             "lastBackupTime": stamp(item.last_backup) if item.last_backup else NEVER_BACKED_UP,

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from overwinter.api.ids import Ids, container_name
-from overwinter.api.shapes_errors import Audience, error_detail
+from overwinter.api.shapes_diagnosis import causes_shape, names_of
+from overwinter.api.shapes_errors import Audience, number
 from overwinter.api.times import duration, stamp, stamp_or_none
 from overwinter.codebook.texts import Names
-from overwinter.model.job import Job, JobStatus, Task
+from overwinter.doctor.diagnosis_record import diagnosis_of, taken
+from overwinter.model.job import Job, JobError, JobStatus, Task
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
 from overwinter.model.protection import Vault
 
@@ -29,7 +31,7 @@ def job_shape(
 
     Reports can be long, so lists of jobs leave them out.
     """
-    names = Names(vm=job.vm_name or Names.vm, vault=vault.name, job=str(job.id))
+    names = names_of(job, vault)
     remaining = None if job.status.is_final else job.remaining(now)
     properties: dict[str, object] = {
         "jobType": "AzureIaaSVMJob",
@@ -44,7 +46,7 @@ def job_shape(
         "virtualMachineVersion": "Compute",
         "isUserTriggered": not job.is_scheduled,
         "containerName": container_name(DEFAULT_RESOURCE_GROUP, job.vm_name),
-        "errorDetails": [error_detail(problem, audience, names) for problem in job.errors],
+        "errorDetails": [_error(job, problem, audience, names) for problem in job.errors],
         "extendedInfo": {
             "tasksList": [_task(task, now) for task in job.tasks],
             "propertyBag": {"VM Name": job.vm_name}
@@ -60,6 +62,7 @@ def job_shape(
             "itemId": None if job.item_id is None else str(job.item_id),
             "parameters": job.parameters,
             "properties": job.properties,
+            "diagnosis": {"pending": job.is_being_diagnosed, "taken": stamp_or_none(taken(job))},
             **({"report": job.report} if with_report else {}),
         },
     }
@@ -71,6 +74,24 @@ def job_shape(
         "name": str(job.id),
         "type": "Microsoft.RecoveryServices/vaults/backupJobs",
         "properties": properties,
+    }
+
+
+def _error(job: Job, problem: JobError, audience: Audience, names: Names) -> dict[str, object]:
+    """A problem of a job. The number is an integer (older clients need that), the code is the title.
+
+    ``overwinter`` is ours: what can be behind it, in the order to look, and the whole diagnosis.
+    """
+    diagnosis = diagnosis_of(job, problem, audience.edition)
+    return {
+        "errorCode": number(problem),
+        "errorTitle": problem.code,
+        "errorString": audience.told(problem.code, problem.message),
+        "recommendations": audience.advice(diagnosis, names),
+        "overwinter": {
+            "causes": audience.causes(diagnosis),
+            "diagnosis": causes_shape(diagnosis, audience, names),
+        },
     }
 
 

@@ -59,7 +59,11 @@ def machine_shape(ids: Ids, vm: VirtualMachine) -> dict[str, object]:
                 "disks": [_own_disk(disk) for disk in vm.disks],
                 "skippedDisks": [
                     {"target": target, "reason": reason}
-                    for target, reason in (*vm.skipped_disks, *vm.uncovered_disks, *vm.unreadable_disks)
+                    for target, reason in (
+                        *vm.skipped_disks,
+                        *vm.uncovered_disks,
+                        *((disk.target, disk.reason) for disk in vm.unreadable_disks),
+                    )
                 ],
             },
         },

@@ -10,10 +10,12 @@ The query modules of this room (``vaults``, ``policies``, ``schedules``, ``items
 transaction as their first argument, so that one change of several tables is one commit.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -44,6 +46,21 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+#: What SQLite says when it has no room or may not write (the lower byte of its error codes).
+_SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+
+
+def _cause(error: sa.exc.SQLAlchemyError) -> str | None:
+    """What is behind it, where the database's driver says so."""
+    driver = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    if isinstance(driver, sqlite3.Error):
+        code = getattr(driver, "sqlite_errorcode", 0)  # only errors of SQLite itself have one
+        return "C-DATABASE-FULL" if code & 0xFF in _SQLITE_FULL else None
+    # A server that could not be reached has sent no state of an error.
+    lost = isinstance(driver, psycopg.OperationalError) and driver.sqlstate is None
+    return "C-DATABASE-AWAY" if lost else None
+
+
 class Catalog:
     """An open catalog. ``url`` is an SQLAlchemy URL; ``close`` releases its connections."""
 
@@ -66,7 +83,8 @@ class Catalog:
                 command.upgrade(config, "head")
         except sa.exc.SQLAlchemyError as error:
             address = self.url.render_as_string(hide_password=True)
-            raise CatalogUnavailable(f"The catalog database {address} cannot be opened: {error}") from error
+            message = f"The catalog database {address} cannot be opened: {error}"
+            raise CatalogUnavailable(message, cause=_cause(error)) from error
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -81,7 +99,7 @@ class Catalog:
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             address = self.url.render_as_string(hide_password=True)
             raise CatalogUnavailable(
-                f"The catalog database {address} does not do its work: {error.orig}"
+                f"The catalog database {address} does not do its work: {error.orig}", cause=_cause(error)
             ) from error
 
     def close(self) -> None:

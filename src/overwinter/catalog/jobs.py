@@ -28,9 +28,17 @@ def insert(tx: Transaction, job: Job) -> None:
         with tx.begin_nested():
             tx.execute(jobs.insert().values(**values))
     except sa.exc.IntegrityError as error:
+        in_the_way = [
+            each
+            for each in active(tx)
+            if each.vm_uuid == job.vm_uuid and each.operation is not JobOperation.RESTORE
+        ]
+        is_here = any(each.vault_id == job.vault_id for each in in_the_way)
+        cause = "C-JOB-RUNNING" if is_here else "C-JOB-OTHER-VAULT"
         raise BackupOperationInProgress(
             f"Another operation for {job.vm_name} is in progress. Wait for it to end "
-            "(overwinter job list) or cancel it, then try again."
+            "(overwinter job list) or cancel it, then try again.",
+            cause=cause if in_the_way else None,
         ) from error
     if tasks:
         tx.execute(
@@ -99,6 +107,12 @@ def ended(
     return sorted(_select(tx, jobs.c.id.in_(found)), key=lambda job: job.ended or job.started, reverse=True)
 
 
+def newest_of_machine(tx: Transaction, vm_uuid: UUID, most: int) -> list[Job]:
+    """The jobs of a VM that started last, newest first, in whatever vault."""
+    newest = sa.select(jobs.c.id).where(jobs.c.vm_uuid == vm_uuid).order_by(jobs.c.started.desc()).limit(most)
+    return _select(tx, jobs.c.id.in_(list(tx.execute(newest).scalars())))
+
+
 def last_of(tx: Transaction, vault_id: UUID, operation: JobOperation) -> Job | None:
     """The job of that kind in a vault that started last, or None."""
     newest = sa.select(sa.func.max(jobs.c.started)).where(
@@ -148,6 +162,7 @@ def finish(
     ended: datetime,
     errors: Sequence[JobError],
     properties: dict[str, object],
+    diagnosis: dict[str, Any] | None = None,
 ) -> None:
     """End a job: its status, its coded problems, and what people are shown; open tasks end with it."""
     job = get(tx, job_id)
@@ -159,6 +174,7 @@ def finish(
         "ended": ended,
         "errors": [vars(error) for error in errors],
         "properties": {**job.properties, **properties},
+        "diagnosis": diagnosis,
     }
     tx.execute(jobs.update().where(jobs.c.id == job_id).values(**values))
 
@@ -201,6 +217,11 @@ def end_task(tx: Transaction, job_id: UUID, name: str, *, status: TaskStatus, no
 def set_report(tx: Transaction, job_id: UUID, report: dict[str, object]) -> None:
     """What the job has found out."""
     tx.execute(jobs.update().where(jobs.c.id == job_id).values(report=report))
+
+
+def set_diagnosis(tx: Transaction, job_id: UUID, diagnosis: dict[str, Any] | None) -> None:
+    """What is behind the job's errors."""
+    tx.execute(jobs.update().where(jobs.c.id == job_id).values(diagnosis=diagnosis))
 
 
 def set_properties(tx: Transaction, job_id: UUID, properties: dict[str, object]) -> None:

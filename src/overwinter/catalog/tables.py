@@ -259,6 +259,7 @@ jobs = sa.Table(
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("report", sa.JSON(none_as_null=True)),
     sa.Column("begun", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("diagnosis", sa.JSON(none_as_null=True)),
 )
 sa.Index(
     "uq_jobs_active",

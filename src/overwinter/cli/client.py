@@ -11,8 +11,10 @@ from overwinter.cli.failure import Failure
 from overwinter.cli.point_work import PointWork
 from overwinter.cli.policy_views import PolicyView
 from overwinter.cli.protection import Protection
+from overwinter.cli.repair_work import RepairWork
 from overwinter.cli.vault_work import VaultWork
 from overwinter.cli.views import ItemView, JobView, MachineView, PointView, VaultView
+from overwinter.cli.views_diagnosis import DiagnosisView
 from overwinter.cli.views_doctor import ExaminationView
 from overwinter.model.errors import DatasourceNotPresent, NotFound
 from overwinter.model.names import DEFAULT_RESOURCE_GROUP
@@ -35,6 +37,7 @@ class Client:
         self.point_work = PointWork(connection)
         self.protection = Protection(connection)
         self.extensions = ExtensionWork(connection)
+        self.repairs = RepairWork(connection)
 
     # --- machines
 
@@ -55,6 +58,15 @@ class Client:
         """What the doctor finds of a VM, which takes some seconds; also of one that libvirt has no more."""
         answer = self._connection.post(f"{self._machine_path(name)}/overwinter/doctor", {})
         return read_view(ExaminationView.read, answer.json())
+
+    def diagnosis(self, job: JobView) -> DiagnosisView:
+        """What was behind the errors of a job."""
+        answer = self._connection.post(f"{job.address}/overwinter/doctor", {})
+        return read_view(DiagnosisView.read, answer.json())
+
+    def support_bundle(self, name: str) -> bytes:
+        """A zip of all that helps somebody from afar with a VM, some MiB; it may take minutes."""
+        return self._connection.post_for_content(f"{self._machine_path(name)}/overwinter/supportBundle", {})
 
     def _vaults_of_machines(self) -> dict[str, str]:
         """The vault of each VM: where it is protected, or else one that has points of it."""

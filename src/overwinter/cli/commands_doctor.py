@@ -1,13 +1,19 @@
 """``overwinter doctor``: what keeps a VM from being backed up well."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from overwinter.cli.bundle import BundleFile, save_bundle
+from overwinter.cli.confirm import Yes
+from overwinter.cli.diagnoses import whole
+from overwinter.cli.language import Language, wanted
 from overwinter.cli.output import Output, table
-from overwinter.cli.session import AsJson, Directory, session
+from overwinter.cli.repairing import fix as mend
+from overwinter.cli.session import AsJson, Directory, VaultOption, session
 from overwinter.cli.views_doctor import ExaminationView, StepView
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
@@ -15,20 +21,53 @@ _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 
 def doctor(
-    vm: Annotated[str, typer.Argument(metavar="VM", help="Name of the VM.")],
+    vm: Annotated[str | None, typer.Argument(metavar="VM", help="Name of the VM.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="ID", help="Why this job failed, instead of a VM.")
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show what can be mended, ask, and let a job mend it.")
+    ] = False,
+    yes: Yes = False,
+    bundle: BundleFile = None,
+    vault: VaultOption = None,
+    language: Language = None,
     directory: Directory = DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed.
+    """Look at a VM, its guest, its host and its backups: four steps. Nothing is changed without --fix.
 
-    The exit status is 1 when a check fails.
+    With --job: what was behind the errors of a job, by what was found when it failed.
+
+    The exit status is 1 when a check fails, or with --fix when something was not mended. With --bundle it
+    only writes the file.
     """
     output = Output(as_json=as_json)
-    with session(directory, output) as client:
-        found = client.examination(vm)
+    _check_usage(vm, job, fix=fix, bundle=bundle)
+    if bundle is not None:
+        save_bundle(str(vm), bundle, directory, output)
+        return
+    with session(directory, output, wanted(language)) as client:
+        if job is not None:
+            explained = client.diagnosis(client.job(job))
+            output.show(explained, *whole(explained))
+            return
+        if fix:
+            mend(client, client.item(str(vm), vault), output, yes=yes)
+            return
+        found = client.examination(str(vm))
     output.show(found, *_checklist(found))
     if found.status == "fail":
         raise typer.Exit(1)
+
+
+def _check_usage(vm: str | None, job: str | None, *, fix: bool, bundle: Path | None) -> None:
+    if (vm is None) == (job is None):
+        raise typer.BadParameter("Give a VM or a job, and not both.", param_hint="'VM'")
+    if job is not None and (fix or bundle is not None):
+        raise typer.BadParameter("--fix and --bundle are for a VM: name it.", param_hint="'--job'")
+    if fix and bundle is not None:
+        raise typer.BadParameter("Write the bundle first, then mend.", param_hint="'--bundle'")
 
 
 def _checklist(found: ExaminationView) -> list[Table | str]:
@@ -40,6 +79,8 @@ def _checklist(found: ExaminationView) -> list[Table | str]:
         f"{found.vm}: ok {counted.count('pass')}, warnings {counted.count('warn')}, "
         f"failed {counted.count('fail')}, unknown {counted.count('unknown')}."
     )
+    if found.last_failure is not None:
+        parts += ["", *whole(found.last_failure)]
     return parts
 
 

@@ -6,10 +6,10 @@ import typer
 from rich.console import RenderableType
 
 from overwinter.cli.explanations import picture
-from overwinter.cli.language import spoken
+from overwinter.cli.language import Language, wanted
 from overwinter.cli.output import Output, table
 from overwinter.cli.session import AsJson
-from overwinter.codebook import book, languages
+from overwinter.codebook import book
 from overwinter.codebook.explanation import Explanation, explain
 from overwinter.codebook.texts import Texts, texts_in
 
@@ -19,15 +19,12 @@ def explain_code(
         str | None, typer.Argument(metavar="CODE", help="A code or its number; without one all are listed.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Explain every code.")] = False,
-    language: Annotated[
-        str | None,
-        typer.Option("--lang", metavar="LANGUAGE", help="Language of the answer; else the environment's."),
-    ] = None,
+    language: Language = None,
     as_json: AsJson = False,
 ) -> None:
     """Explain an error code: what it means, why it happens, what to do and who can do it."""
     output = Output(as_json=as_json)
-    texts = texts_in(_language(language))
+    texts = texts_in(wanted(language))
     if code is not None and everything:
         raise typer.BadParameter("Give a code or --all, not both.", param_hint="'CODE'")
     if code is not None:
@@ -45,14 +42,6 @@ def explain_code(
 
 def _chapter(told: Explanation, texts: Texts) -> list[RenderableType]:
     return [*picture(told, texts), "", ""]
-
-
-def _language(asked: str | None) -> str:
-    found = spoken() if asked is None else languages.match(asked)
-    if found is None:
-        known = ", ".join(languages.available())
-        raise typer.BadParameter(f"There is no {asked!r}. Those that exist: {known}.", param_hint="'--lang'")
-    return found
 
 
 def _entry(code: str) -> book.Entry:

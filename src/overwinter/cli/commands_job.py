@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from overwinter.cli.job_reports import findings
 from overwinter.cli.output import Output, facts, size, table
 from overwinter.cli.session import AsJson, Directory, finish, session, summary
-from overwinter.cli.vault_reports import findings
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: what runs, what ran, how it ended.")

@@ -1,6 +1,5 @@
 """``overwinter serve``: start the service."""
 
-import logging
 import os
 import socket
 import sys
@@ -9,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from overwinter.cli.failure import Failure
 from overwinter.cli.output import Output
+from overwinter.cli.service_log import log_to
 from overwinter.cli.session import AsJson, Directory
 from overwinter.model.agent import AgentVersions, is_version
 from overwinter.model.errors import OverwinterError
@@ -55,7 +54,6 @@ def serve(
         chosen = find_profile(profile)
     except OverwinterError as error:
         raise typer.BadParameter(error.message, param_hint="'--profile'") from None
-    _log_to_stderr()
     settings = Settings(
         host=socket.gethostname(),
         directory=directory.absolute(),
@@ -74,7 +72,10 @@ def serve(
         )
         sys.stdout.flush()
 
+    # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
+    os.umask(0o077)
     try:
+        log_to(settings.log_file)
         _run(settings, host, port, ready)
     except OverwinterError as error:
         output.failure(Failure.of(error))
@@ -84,12 +85,10 @@ def serve(
 def _run(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
     # Only this command needs the service's libraries; the others start faster without them.
     from overwinter.api.server import serve as serve_api
-    from overwinter.doctor.doctor import Doctor
+    from overwinter.doctor.doctor import Doctor, explain
     from overwinter.jobs.start import end_process, open_service
 
-    # The catalog holds definitions of VMs with their secrets; nothing of the service is for other users.
-    os.umask(0o077)
-    with open_service(settings) as service, service.on_its_own():
+    with open_service(settings, explain=explain) as service, service.on_its_own():
         doctor = Doctor(service.runtime)
         now = datetime.now(UTC)
         serve_api(service, doctor, settings.directory, host=host, port=port, now=now, ready=ready)
@@ -111,23 +110,3 @@ def _address(listen: str) -> tuple[str, int]:
             f"{listen!r} is not HOST:PORT, as in 127.0.0.1:9443.", param_hint="'--listen'"
         )
     return host, int(port)
-
-
-def _log_to_stderr() -> None:
-    """Log lines: readable on a terminal, JSON otherwise."""
-    is_terminal = sys.stderr.isatty()
-    renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if is_terminal
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderers,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -10,7 +10,6 @@ import httpx
 
 from overwinter.api.state import StateDirectory
 from overwinter.cli.failure import Failure
-from overwinter.cli.language import spoken
 from overwinter.model.errors import RequestError, ServiceUnreachable
 
 API_VERSION = "2026-10-01"
@@ -59,6 +58,14 @@ class Connection:
         """Start something."""
         return self._send("POST", path, body)
 
+    def post_slowly(self, path: str, body: Arm) -> Arm:
+        """The answer to an action that the service may need long for."""
+        return _document(self._send("POST", path, body, timeout=_LONG_TIMEOUT))
+
+    def post_for_content(self, path: str, body: Arm) -> bytes:
+        """The same of an action whose answer is no document."""
+        return self._send("POST", path, body, timeout=_LONG_TIMEOUT).content
+
     def patch(self, path: str, body: Arm) -> httpx.Response:
         """Change parts of the resource at a path."""
         return self._send("PATCH", path, body)
@@ -95,8 +102,8 @@ class Connection:
 
 
 @contextmanager
-def connect(state: StateDirectory) -> Iterator[Connection]:
-    """A connection to the service of a state directory.
+def connect(state: StateDirectory, language: str) -> Iterator[Connection]:
+    """A connection to the service of a state directory, which answers in that language.
 
     Raises ServiceUnreachable when none was ever started there, NotPermitted when its token is not readable.
     """
@@ -111,7 +118,7 @@ def connect(state: StateDirectory) -> Iterator[Connection]:
     headers = {
         "Authorization": f"Bearer {token}",
         "User-Agent": "overwinter",
-        "Accept-Language": spoken(),
+        "Accept-Language": language,
     }
     # Proxies of the environment are not meant for a service on this host.
     with httpx.Client(base_url=info.endpoint, verify=trust, headers=headers, trust_env=False) as http:

@@ -18,12 +18,15 @@ _LONGEST_PAUSE = 1.0
 #: Seconds a restarting service is waited for; its jobs go on after the restart.
 _PATIENCE = 60
 
+#: Seconds to wait, after the end of a job that failed, until the service has found out why.
+_DIAGNOSIS_S = 75
+
 #: A plain line is written when this share of the bytes has moved since the last one.
 _PLAIN_STEP_PERCENT = 10
 
 
 def follow(client: Client, job: JobView, output: Output) -> JobView:
-    """Wait for the end of a job, showing its tasks meanwhile; tells how it ended.
+    """Wait for the end of a job, and for the reason if it failed, showing its tasks meanwhile.
 
     Raises ServiceUnreachable when the service is away for a minute.
     """
@@ -45,9 +48,9 @@ def follow(client: Client, job: JobView, output: Output) -> JobView:
 
 def _wait(client: Client, job: JobView, look: Callable[[JobView], None]) -> JobView:
     pause = _FIRST_PAUSE
-    seen = time.monotonic()
+    seen = ended = time.monotonic()
     look(job)
-    while not job.is_final:
+    while not job.is_final or (job.is_being_diagnosed and time.monotonic() < ended + _DIAGNOSIS_S):
         time.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 1.5)
         try:
@@ -57,6 +60,7 @@ def _wait(client: Client, job: JobView, look: Callable[[JobView], None]) -> JobV
                 raise
             continue
         seen = time.monotonic()
+        ended = ended if job.is_final else seen
         look(job)
     return job
 

@@ -10,10 +10,12 @@ import typer
 from overwinter.api.state import StateDirectory
 from overwinter.cli.client import AmbiguousVault, Client
 from overwinter.cli.connection import connect
+from overwinter.cli.diagnoses import brief
 from overwinter.cli.failure import Failure
+from overwinter.cli.job_reports import findings
+from overwinter.cli.language import spoken
 from overwinter.cli.output import Output, advice, length, size
 from overwinter.cli.progress import follow
-from overwinter.cli.vault_reports import findings
 from overwinter.cli.views import JobView
 from overwinter.model.errors import OverwinterError
 
@@ -28,10 +30,13 @@ Wait = Annotated[
 
 
 @contextmanager
-def session(directory: Path, output: Output) -> Iterator[Client]:
-    """A client of the service; failures are told and end the command with status 1, or 2 for wrong use."""
+def session(directory: Path, output: Output, language: str | None = None) -> Iterator[Client]:
+    """A client of the service; failures are told and end the command with status 1, or 2 for wrong use.
+
+    The service answers in ``language``; null: that of the environment.
+    """
     try:
-        with connect(StateDirectory(directory)) as connection:
+        with connect(StateDirectory(directory), language or spoken()) as connection:
             yield Client(connection)
     except AmbiguousVault as error:
         raise typer.BadParameter(f"{error} Say which is meant.", param_hint="'--vault'") from None
@@ -67,6 +72,6 @@ def summary(job: JobView) -> list[str]:
     lines = [f"{job.operation} of {job.vm}: {job.status}{took}{amount} (job {job.id})."]
     for problem in job.errors:
         lines.append(f"{problem.code}: {problem.message}")
-        lines += [f"  {place}. {cause}" for place, cause in enumerate(problem.causes, start=1)]
+        lines += brief(problem.causes)
         lines += advice(problem.recommendations)
     return lines

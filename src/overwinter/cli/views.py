@@ -4,10 +4,11 @@ Sizes are bytes, times ISO 8601 in UTC. ``address`` is where the service keeps a
 shown.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from overwinter.cli.views_diagnosis import CauseView
 from overwinter.cli.views_extension import ExtensionView
 from overwinter.cli.views_freeze import FreezeView
 
@@ -299,13 +300,13 @@ class TaskView:
 class ProblemView:
     """An error or warning of a job, with what to do about it.
 
-    ``causes`` are in the order to look, which the service's support profile decides.
+    ``causes`` are in the order to look: what is confirmed, then what the service's support profile says.
     """
 
     code: str
     message: str
     recommendations: tuple[str, ...]
-    causes: tuple[str, ...] = ()
+    causes: tuple[CauseView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,7 @@ class JobView:
     parameters: dict[str, object]
     properties: dict[str, object]
     report: Arm | None = None
+    is_being_diagnosed: bool = field(default=False, metadata=NOT_SHOWN)
 
     @property
     def is_final(self) -> bool:
@@ -355,13 +357,14 @@ class JobView:
                     row["errorTitle"],
                     row["errorString"],
                     tuple(row["recommendations"]),
-                    tuple(row["overwinter"]["causes"]),
+                    tuple(CauseView.read(each) for each in row["overwinter"]["diagnosis"]),
                 )
                 for row in known["errorDetails"]
             ),
             parameters=known["overwinter"]["parameters"],
             properties=known["overwinter"]["properties"],
             report=known["overwinter"].get("report"),
+            is_being_diagnosed=known["overwinter"]["diagnosis"]["pending"],
         )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from overwinter.cli.views import Arm, sure_moment
+from overwinter.cli.views_diagnosis import DiagnosisView
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,17 @@ class StepView:
 
 @dataclass(frozen=True)
 class ExaminationView:
-    """All that was found of a VM. ``status`` is the worst of all checks."""
+    """All that was found of a VM. ``status`` is the worst of all checks.
+
+    ``last_failure`` is what was behind its last backup's errors, null when that had none.
+    """
 
     vm: str
     taken: datetime
     status: str
     steps: tuple[StepView, ...]
     not_applicable: tuple[str, ...]
+    last_failure: DiagnosisView | None
 
     @classmethod
     def read(cls, arm: Arm) -> Self:
@@ -51,6 +56,7 @@ class ExaminationView:
                 for step in arm["steps"]
             ),
             not_applicable=tuple(arm["notApplicable"]),
+            last_failure=None if arm["lastFailure"] is None else DiagnosisView.read(arm["lastFailure"]),
         )
 
 

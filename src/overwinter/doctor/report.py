@@ -6,8 +6,12 @@ from datetime import datetime
 
 from overwinter.doctor.check import Check, Finding, Status
 from overwinter.doctor.checks import CHECKS
-from overwinter.doctor.fact import NotKnown
+from overwinter.doctor.fact import Known, NotKnown
 from overwinter.doctor.facts import Facts
+from overwinter.model.job import Job
+
+#: The reason of a check that has no answer; there is no sentence for it, since why it has none is told.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """All results of a VM, by step, and the ids of the checks that do not apply to it."""
+    """All results of a VM, by step, and the ids of the checks that do not apply to it.
+
+    ``failed``: its last backup, if that ended with errors or warnings.
+    """
 
     vm: str
     taken: datetime
     results: tuple[Result, ...]
     not_applicable: tuple[str, ...]
+    failed: Job | None = None
 
     @property
     def worst(self) -> Status:
@@ -46,7 +54,12 @@ def examine(facts: Facts, checks: Iterable[Check] = CHECKS) -> Report:
             skipped.append(check.id)
         else:
             results.append(result)
-    return Report(facts.vm, facts.taken, tuple(results), tuple(skipped))
+    return Report(facts.vm, facts.taken, tuple(results), tuple(skipped), _failed(facts))
+
+
+def _failed(facts: Facts) -> Job | None:
+    backups = facts.records.value.backups if isinstance(facts.records, Known) else ()
+    return backups[0] if backups and backups[0].errors else None
 
 
 def _result(check: Check, facts: Facts) -> Result | None:
@@ -59,5 +72,5 @@ def _result(check: Check, facts: Facts) -> Result | None:
                 raise NotKnown("The guest has never told what system it is.")
         finding = check.rule(facts)
     except NotKnown as missing:
-        return Result(check, Finding(Status.UNKNOWN, "unknown"), missing.reason)
+        return Result(check, Finding(Status.UNKNOWN, UNKNOWN), missing.reason)
     return None if finding is None else Result(check, finding)

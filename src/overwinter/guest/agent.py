@@ -83,7 +83,7 @@ class GuestAgent:
         except GuestCommandFailed as error:
             raise freeze_failure(error.message)(error.message) from error
         if count == 0:
-            raise FreezeFailed("the guest agent found no file system that can be frozen")
+            raise FreezeFailed("the guest agent found no file system that can be frozen", cause="C-NO-FS")
         return count
 
     def frozen(self, timeout_s: int = QUICK_S) -> bool:

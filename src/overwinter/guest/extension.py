@@ -80,7 +80,7 @@ class GuestExtension:
                 raise ExtensionUnavailable(f"The guest agent does not allow {', '.join(sorted(missing))}.")
             self._found = next((path for path in _PYTHONS if self._exists(path)), None)
         if self._found is None:
-            raise ExtensionUnavailable("The guest has no Python 3.")
+            raise ExtensionUnavailable("The guest has no Python 3.", cause="C-EXT-LOAD")
         return self._found
 
     def run(self, *arguments: str) -> Completed:
@@ -106,6 +106,29 @@ class GuestExtension:
             return read_status(self._agent.read_file(_STATUS, _MOST_STATUS_BYTES))
         except GuestCommandFailed as error:
             return ExtensionStatus(ProvisioningState.FAILED, message=error.message)
+
+    def fault(self) -> str | None:
+        """What is wrong with the package in the guest, in a sentence; null when it is this host's and works.
+
+        Raises ExtensionUnavailable when this guest cannot have it.
+        """
+        self.python()
+        if not self.is_there:
+            return "The extension in the guest is gone."
+        status, package = self.status(), extension_package()
+        if status.version and status.version != package.version:
+            return (
+                f"The extension in the guest has version {status.version}, this host's is {package.version}."
+            )
+        try:
+            content = self._agent.read_file(PACKAGE, len(package.content))
+        except GuestCommandFailed:
+            content = b""
+        if content != package.content:
+            return "The extension in the guest is damaged."
+        if status.state is ProvisioningState.FAILED:
+            return f"The extension in the guest failed: {status.message}"
+        return None
 
     def _write(self, package: ExtensionPackage) -> None:
         for name, content in (

@@ -4,6 +4,7 @@ A `Hypervisor` may be shared by all threads of a process. Do not carry it over a
 """
 
 import contextlib
+import errno
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -48,13 +49,26 @@ _ERRORS: dict[int, type[OverwinterError]] = {
 }
 
 
+#: How connecting to a socket fails that has no listener.
+_NOBODY_THERE = (errno.ENOENT, errno.ECONNREFUSED)
+
+
 def translate(error: libvirt.libvirtError) -> OverwinterError:
     """Our error for one of libvirt's, with libvirt's words."""
     words = error.get_error_message() or str(error)
     if error.get_error_domain() == libvirt.VIR_FROM_RPC:
-        return HypervisorUnavailable(f"libvirt cannot be reached: {words}. Is its daemon running?")
+        message = f"libvirt cannot be reached: {words}. Is its daemon running?"
+        return HypervisorUnavailable(message, cause=_cause(error))
     kind = _ERRORS.get(error.get_error_code(), HypervisorError)
     return kind(f"libvirt: {words}")
+
+
+def _cause(error: libvirt.libvirtError) -> str | None:
+    """Whether libvirt's daemon is away, or there and silent; null where its library does not say."""
+    if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in _NOBODY_THERE:
+        return "C-LIBVIRT-DOWN"
+    # The library has no code of its own for unanswered keepalives.
+    return "C-LIBVIRT-HUNG" if "keepalive" in (error.get_error_message() or "") else None
 
 
 class Hypervisor:

@@ -9,8 +9,16 @@ import libvirt
 from overwinter.hypervisor import chain, domain_xml
 from overwinter.hypervisor.connection import Hypervisor, translate
 from overwinter.hypervisor.domain_xml import DiskElement
+from overwinter.images.chain import read_chain
 from overwinter.model.errors import ImageError, NotFound
-from overwinter.model.vm import Disk, EncryptedDisk, Firmware, PowerState, VirtualMachine
+from overwinter.model.vm import (
+    Disk,
+    EncryptedDisk,
+    Firmware,
+    PowerState,
+    UnreadableDisk,
+    VirtualMachine,
+)
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
@@ -23,11 +31,13 @@ _STATES = {
     libvirt.VIR_DOMAIN_SHUTOFF: PowerState.STOPPED,
 }
 
-#: Reasons of a pause that mean that something failed.
-_FAILED_PAUSES = {
-    libvirt.VIR_DOMAIN_PAUSED_IOERROR: "a disk gave an error",
-    libvirt.VIR_DOMAIN_PAUSED_CRASHED: "its guest crashed",
-    libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: "a migration failed half-way",
+_CRASHED = ("its guest crashed", "C-VM-CRASHED")
+
+#: Reasons of a pause that mean that something failed, in words and as causes of the code book.
+_FAILED_PAUSES: dict[int, tuple[str, str | None]] = {
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: ("a disk gave an error", "C-DISK-STOPPED"),
+    libvirt.VIR_DOMAIN_PAUSED_CRASHED: _CRASHED,
+    libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: ("a migration failed half-way", None),
 }
 
 
@@ -82,6 +92,7 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
     info = domain.info()
     found = _disks(domain, xml)
     full = _full_disks(domain, state, reason)
+    failure, cause = _failure(domain, state, reason, full)
     channel = _agent_channel(root)
     return VirtualMachine(
         uuid=UUID(domain.UUIDString()),
@@ -96,7 +107,8 @@ def _machine(domain: libvirt.virDomain) -> VirtualMachine:
         uncovered_disks=tuple(found.uncovered),
         unreadable_disks=tuple(found.unreadable),
         encrypted_disks=tuple(found.encrypted),
-        failure=_failure(domain, state, reason, full),
+        failure=failure,
+        failure_cause=cause,
         out_of_space=bool(full),
         agent_channel=channel is not None,
         agent_connected=channel is not None and channel.get("state") == "connected",
@@ -120,13 +132,14 @@ def _full_disks(domain: libvirt.virDomain, state: int, reason: int) -> list[str]
     return sorted(t for t, kind in errors.items() if kind == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE)
 
 
-def _failure(domain: libvirt.virDomain, state: int, reason: int, full: list[str]) -> str:
-    """What has stopped a domain that did not stop by itself or by order; empty when nothing has."""
+def _failure(domain: libvirt.virDomain, state: int, reason: int, full: list[str]) -> tuple[str, str | None]:
+    """What has stopped a domain that did not stop by itself or by order, and its cause; empty: nothing."""
     if state == libvirt.VIR_DOMAIN_CRASHED:
-        return "its guest crashed" if domain.isActive() else ""
+        return _CRASHED if domain.isActive() else ("", None)
     if state != libvirt.VIR_DOMAIN_PAUSED or reason not in _FAILED_PAUSES:
-        return ""
-    return f"no space is left for disk {', '.join(full)}" if full else _FAILED_PAUSES[reason]
+        return "", None
+    words, cause = _FAILED_PAUSES[reason]
+    return (f"no space is left for disk {', '.join(full)}" if full else words), cause
 
 
 @dataclass
@@ -136,7 +149,7 @@ class _Found:
     covered: list[Disk] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     uncovered: list[tuple[str, str]] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[UnreadableDisk] = field(default_factory=list)
     encrypted: list[EncryptedDisk] = field(default_factory=list)
 
 
@@ -157,14 +170,26 @@ def _disks(domain: libvirt.virDomain, xml: str) -> _Found:
                     size = domain.blockInfo(element.target)[0]
                     found.encrypted.append(EncryptedDisk(element.target, size, element.secrets))
         except ImageError as error:
-            found.unreadable.append((element.target, error.message))
+            found.unreadable.append(UnreadableDisk(element.target, error.message, error.cause))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-            found.unreadable.append((element.target, translate(error).message))
+            message = translate(error).message
+            found.unreadable.append(UnreadableDisk(element.target, message, _cause(element)))
         if not element.removable:
             lun += 1
     return found
+
+
+def _cause(element: DiskElement) -> str | None:
+    """Why libvirt cannot look into a disk, as far as its files show."""
+    if element.source is None:
+        return None
+    try:
+        read_chain(element.source.path, element.source.format)
+    except ImageError as error:
+        return error.cause
+    return None
 
 
 def _disk(domain: libvirt.virDomain, element: DiskElement, lun: int, media: str) -> Disk:

@@ -146,7 +146,8 @@ def _check_space(directory: Path, minimum_free: int) -> None:
     try:
         free = shutil.disk_usage(directory).free
     except OSError as error:
-        raise SnapshotFailed(f"the directory for overlays cannot be used: {error}") from error
+        message = f"the directory for overlays cannot be used: {error}"
+        raise SnapshotFailed(message, cause="C-DISK-STORAGE") from error
     if free < minimum_free:
         raise OverlaySpaceLow(
             f"{directory} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB: a full overlay would "
@@ -161,7 +162,8 @@ def _check_disk(domain: libvirt.virDomain, disk: DiskCapture) -> None:
     if not domain.isActive():
         return
     if domain.blockJobInfo(disk.target):
-        raise VmNotInDesirableState(f"another block job is running on disk {disk.target}")
+        message = f"another block job is running on disk {disk.target}"
+        raise VmNotInDesirableState(message, cause="C-BLOCK-JOB-STALE")
     if domain.isPersistent():
         _check_next_start(domain, disk)
 
@@ -192,7 +194,7 @@ def _reserve(path: str) -> None:
             raise OverlaySpaceLow(
                 f"the overlay cannot be made: {error}. Free some space, inodes or quota there"
             ) from error
-        raise SnapshotFailed(f"the overlay cannot be made: {error}") from error
+        raise SnapshotFailed(f"the overlay cannot be made: {error}", cause="C-DISK-STORAGE") from error
 
 
 def _make_overlay(disk: DiskCapture) -> None:

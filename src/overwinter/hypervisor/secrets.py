@@ -34,3 +34,21 @@ def _look_up(connection: libvirt.virConnect, secret: str) -> libvirt.virSecret:
     if kind == "usage":
         return connection.secretLookupByUsage(libvirt.VIR_SECRET_USAGE_TYPE_VOLUME, name)
     return connection.secretLookupByUUIDString(name)
+
+
+def every_value(hypervisor: Hypervisor) -> list[bytes]:
+    """The values of libvirt's secrets that it gives away, for whoever must keep them out of what is shown.
+
+    Raises HypervisorUnavailable.
+    """
+    found = []
+    with hypervisor.session() as connection:
+        for secret in connection.listAllSecrets():
+            try:
+                found.append(bytes(secret.value()))
+            except libvirt.libvirtError as error:
+                failure = translate(error)
+                if isinstance(failure, HypervisorUnavailable):
+                    raise failure from error
+                # One that is private or has no value yet cannot stand in anything of ours either.
+    return found

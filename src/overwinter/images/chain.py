@@ -42,7 +42,7 @@ def read_layer(layer: ImageLayer) -> LayerFacts:
     """
     check_format(layer)
     # -U: a running guest holds the lock of its top image; it does not change what is read here.
-    answer = json.loads(qemu_img("info", "-U", "--output=json", file_name(layer)))
+    answer = json.loads(_info(layer))
     details = answer.get("format-specific", {}).get("data", {})
     if "data-file" in details:
         raise ImageError(
@@ -54,6 +54,23 @@ def read_layer(layer: ImageLayer) -> LayerFacts:
         cluster_size=int(answer["cluster-size"]) if layer.format == DiskFormat.QCOW2 else None,
         backing=_backing(layer, answer),
     )
+
+
+def _info(layer: ImageLayer) -> bytes:
+    try:
+        return qemu_img("info", "-U", "--output=json", file_name(layer))
+    except ImageError as error:
+        raise ImageError(error.message, cause=error.cause or _why_refused(layer)) from error
+
+
+def _why_refused(layer: ImageLayer) -> str:
+    """The cause of QEMU's refusal: a file that can be read and is still no image is damaged."""
+    try:
+        with Path(layer.path).open("rb") as file:
+            file.read(1)
+    except OSError:
+        return "C-IMAGE-AWAY"
+    return "C-IMAGE-DAMAGED"
 
 
 def _backing(layer: ImageLayer, answer: dict[str, str]) -> ImageLayer | None:
@@ -86,7 +103,9 @@ def read_chain(path: str, format: str) -> tuple[ImageLayer, ...]:  # noqa: A002
         status = Path(layer.path).stat()
         key = (status.st_dev, status.st_ino)
         if key in seen:
-            raise ImageError(f"the backing chain of {path} leads back to {layer.path}")
+            raise ImageError(
+                f"the backing chain of {path} leads back to {layer.path}", cause="C-IMAGE-DAMAGED"
+            )
         if len(layers) == MAX_LAYERS:
             raise ImageError(f"the backing chain of {path} has more than {MAX_LAYERS} layers")
         seen.add(key)

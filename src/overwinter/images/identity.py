@@ -80,7 +80,7 @@ def identify(path: str) -> LayerIdentity:
             time.sleep((TICK_NS - age) / 1e9)
             status = Path(path).stat()
     except OSError as error:
-        raise ImageError(f"{path} cannot be identified: {error.strerror}") from error
+        raise ImageError(f"{path} cannot be identified: {error.strerror}", cause="C-IMAGE-AWAY") from error
     raise ImageError(f"{path} is written to all the time; it is no frozen image")
 
 

@@ -41,7 +41,9 @@ class MappedDisk(FrozenDisk):
                 self._ends.append(os.lseek(self._files[-1], 0, os.SEEK_END))
         except OSError as error:
             self.close()
-            raise ImageError(f"{layer.path} cannot be opened: {error.strerror}") from error
+            raise ImageError(
+                f"{layer.path} cannot be opened: {error.strerror}", cause="C-IMAGE-AWAY"
+            ) from error
         self._lock = Lock()
         self._loading = Lock()
         self._bytes_read: dict[int, int] = {}

@@ -47,7 +47,8 @@ def qemu_img(
             raise JobCancelled(f"qemu-img {arguments[0]} was cancelled")
         raise ImageError(
             f"qemu-img {arguments[0]} did not end within {timeout:.0f} s and was stopped; "
-            "see whether the storage of the image answers"
+            "see whether the storage of the image answers",
+            cause="C-SLOW-STORAGE",
         )
     if child.returncode not in accept:
         words = complaint.decode(errors="replace").strip() or f"exit status {child.returncode}"

@@ -20,7 +20,7 @@ class RawDisk(FrozenDisk):
         try:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise ImageError(f"{path} cannot be opened: {error.strerror}") from error
+            raise ImageError(f"{path} cannot be opened: {error.strerror}", cause="C-IMAGE-AWAY") from error
         try:
             hold_unwritten(self._file, path)
             self._bytes = os.lseek(self._file, 0, os.SEEK_END)

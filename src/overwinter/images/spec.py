@@ -26,7 +26,7 @@ def is_block_device(path: str) -> bool:
     try:
         mode = Path(path).stat().st_mode
     except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
+        raise ImageError(f"{path}: {error.strerror}", cause="C-IMAGE-AWAY") from error
     if stat.S_ISBLK(mode):
         return True
     if not stat.S_ISREG(mode):

@@ -21,6 +21,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.jobs import (
     clean_up,
     deletion,
+    explaining,
     preflight,
     protection,
     prune,
@@ -33,13 +34,14 @@ from overwinter.jobs import (
     vault_work,
 )
 from overwinter.jobs.again import lasting, unending
+from overwinter.jobs.explaining import Explain
 from overwinter.jobs.faults import place
 from overwinter.jobs.preflight import Prepared
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.snapshot import Snapshot
 from overwinter.model.errors import JobCancelled, OverwinterError, RestorePointLimitReached
-from overwinter.model.job import Job, JobError, JobOperation, JobStatus
+from overwinter.model.job import PENDING, Job, JobError, JobOperation, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +80,7 @@ def _judging(outcome: _Outcome) -> Iterator[None]:
     except JobCancelled:
         outcome.cancelled = True
     except OverwinterError as error:
-        outcome.error = JobError(error.code, error.message)
+        outcome.error = JobError.of(error)
     except Exception as error:
         log.exception("unexpected error in a job")
         message = f"Unexpected {type(error).__name__}: {error}. The service's log has the details."
@@ -89,9 +91,10 @@ def _judging(outcome: _Outcome) -> Iterator[None]:
 class JobEngine(DBOSConfiguredInstance):
     """The workflows of one host. Make one before ``DBOS.launch``: recovery finds it by the host's name."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, explain: Explain | None) -> None:
         super().__init__(runtime.settings.host)
         self._runtime = runtime
+        self._explain = explain
         self._queue = f"host:{runtime.settings.host}"
         self._workflows: dict[JobOperation, Callable[[str], None]] = {
             JobOperation.BACKUP: self.backup,
@@ -170,6 +173,7 @@ class JobEngine(DBOSConfiguredInstance):
             if clean_up_id is not None:
                 with self._runtime.catalog.transaction() as tx:
                     self.enqueue(job_table.get(tx, UUID(clean_up_id)))
+        self.explain(job_id)  # before the clean-up, which waits for this workflow's end
 
     @DBOS.workflow()
     def clean_up_points(self, job_id: str) -> None:
@@ -180,7 +184,12 @@ class JobEngine(DBOSConfiguredInstance):
         with _judging(outcome):
             while self.clean_up_step(job_id):
                 pass
+        self._end(job_id, outcome)
+
+    def _end(self, job_id: str, outcome: _Outcome) -> None:
+        """The last two steps of a job."""
         self.finish(job_id, outcome)
+        self.explain(job_id)
 
     def _snapshot_tier(self, job_id: str) -> tuple[_Outcome, UUID | None]:
         """Preflight and snapshot; gives the restore point that was taken."""
@@ -229,13 +238,13 @@ class JobEngine(DBOSConfiguredInstance):
             self.restore_machine(job_id)
         if outcome.status is not JobStatus.COMPLETED:
             self.restore_abandon(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     @DBOS.workflow()
     def configure_backup(self, job_id: str) -> None:
         """Protection is on as soon as the item exists; the job is its record."""
         if self.begin(job_id):
-            self.finish(job_id, _Outcome())
+            self._end(job_id, _Outcome())
 
     @DBOS.workflow()
     def stop_protection(self, job_id: str) -> None:
@@ -247,7 +256,7 @@ class JobEngine(DBOSConfiguredInstance):
             for restore_point in self.only_on_host(job_id):
                 outcome.warnings += self.transfer(job_id, restore_point)
             outcome.warnings += self.flatten(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     @DBOS.workflow()
     def delete_backup_data(self, job_id: str) -> None:
@@ -258,7 +267,7 @@ class JobEngine(DBOSConfiguredInstance):
         with _judging(outcome):
             self.flatten(job_id)
             self.delete_data(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     @DBOS.workflow()
     def undelete(self, job_id: str) -> None:
@@ -268,7 +277,7 @@ class JobEngine(DBOSConfiguredInstance):
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.take_back(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     @DBOS.workflow()
     def repair_machine(self, job_id: str) -> None:
@@ -278,7 +287,7 @@ class JobEngine(DBOSConfiguredInstance):
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.repair(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     @DBOS.workflow()
     def work_on_vault(self, job_id: str) -> None:
@@ -288,7 +297,7 @@ class JobEngine(DBOSConfiguredInstance):
         outcome = _Outcome()
         with _judging(outcome):
             outcome.warnings += self.vault_work(job_id)
-        self.finish(job_id, outcome)
+        self._end(job_id, outcome)
 
     # --- steps --------------------------------------------------------------------------------------------
 
@@ -431,11 +440,19 @@ class JobEngine(DBOSConfiguredInstance):
         """Write the job's end to the catalog, and to its item when it was a backup."""
         problems = ([] if outcome.error is None else [outcome.error]) + outcome.warnings
         profile = self._runtime.settings.profile
-        errors = [JobError(profile.code(problem.code), problem.message) for problem in problems]
+        errors = [replace(problem, code=profile.code(problem.code)) for problem in problems]
         now = self._runtime.clock()
         with self._runtime.catalog.transaction() as tx:
             job = job_table.get(tx, UUID(job_id))
-            job_table.finish(tx, job.id, status=outcome.status, ended=now, errors=errors, properties={})
+            job_table.finish(
+                tx,
+                job.id,
+                status=outcome.status,
+                ended=now,
+                errors=errors,
+                properties={},
+                diagnosis=PENDING if self._is_to_be_explained(outcome) else None,
+            )
             if job.operation is JobOperation.BACKUP and job.item_id is not None:
                 point = job.properties.get(snapshot.RECOVERY_POINT)
                 created = None
@@ -446,12 +463,26 @@ class JobEngine(DBOSConfiguredInstance):
                 )
         log.info("job ended", job=job_id, operation=job.operation, vm=job.vm_name, status=outcome.status)
 
+    @DBOS.step()
+    @unending
+    def explain(self, job_id: str) -> None:
+        """See ``explaining``."""
+        if self._explain is not None:
+            explaining.attach(self._runtime, UUID(job_id), self._explain)
+
+    def _is_to_be_explained(self, outcome: _Outcome) -> bool:
+        problematic = outcome.status in (JobStatus.FAILED, JobStatus.COMPLETED_WITH_WARNINGS)
+        return problematic and self._explain is not None
+
     def _reporter(self, job_id: str) -> TaskReporter:
         return TaskReporter(self._runtime, UUID(job_id), "")
 
 
-def configure(runtime: Runtime) -> JobEngine:
-    """Set DBOS up for this service and register its workflows; ``launch`` starts them."""
+def configure(runtime: Runtime, explain: Explain | None = None) -> JobEngine:
+    """Set DBOS up for this service and register its workflows; ``launch`` starts them.
+
+    ``explain`` finds out what was behind a job's errors once it has ended; null: nobody does.
+    """
     config: DBOSConfig = {
         "name": "overwinter",
         "system_database_url": runtime.settings.engine_url,
@@ -460,7 +491,7 @@ def configure(runtime: Runtime) -> JobEngine:
         "log_level": "WARNING",
     }
     DBOS(config=config)
-    return JobEngine(runtime)
+    return JobEngine(runtime, explain)
 
 
 def shut_down() -> None:

@@ -21,6 +21,7 @@ from overwinter.model.errors import (
     FreezeFailed,
     GuestAgentUnavailable,
     GuestCommandFailed,
+    OverwinterError,
     SnapshotStatusUnknown,
 )
 from overwinter.model.freeze import FreezeMethod, FreezeRecord
@@ -43,20 +44,22 @@ def run(
     try:
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
-        return crash_consistent(snapshot, JobError(error.code, error.message))
+        return crash_consistent(snapshot, JobError.of(error))
     with frozen(), guard:
         begun = time.monotonic()
         try:
             agent.freeze(FREEZE_TIMEOUT_S)
-        except (FreezeFailed, GuestAgentUnavailable) as error:
+        except GuestAgentUnavailable as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            message = f"The guest could not be frozen: {error.message}"
-            code = error.code
-            if isinstance(error, GuestAgentUnavailable):
-                # A VM that went off meanwhile owes nobody an answer.
-                gone = is_off(hypervisor, vm_uuid)
-                code = FreezeFailed.code if gone else SnapshotStatusUnknown.code
-            return crash_consistent(snapshot, JobError(code, message))
+            if is_off(hypervisor, vm_uuid):  # then nobody owes an answer
+                return crash_consistent(snapshot, JobError(FreezeFailed.code, _refused(error), "C-VM-OFF"))
+            return crash_consistent(snapshot, JobError(SnapshotStatusUnknown.code, _refused(error)))
+        except FreezeFailed as error:
+            # The agent undoes what it froze before it reports a failure: what is frozen now, others hold.
+            held, _ = _thaw(agent)
+            ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
+            cause = "C-FS-FROZEN" if held else error.cause
+            return crash_consistent(snapshot, JobError(error.code, _refused(error), cause))
         faults.place("window.frozen")
         try:
             snapshot()
@@ -73,9 +76,24 @@ def run(
         f"The guest was thawed before the snapshot was confirmed (after {HARD_STOP_S:.0f} s the guard does "
         f"that, or another program did), so the point is crash-consistent.{words}"
     )
-    return WindowResult(
-        Consistency.CRASH, freeze_ms, (JobError(freeze_failure(words).code, message),), record
-    )
+    failure = freeze_failure(words)
+    cause = _cause_of_thaw(hypervisor, vm_uuid, freeze_ms, untouched=untouched)
+    problem = JobError(failure.code, message, cause if failure is FreezeFailed else None)
+    return WindowResult(Consistency.CRASH, freeze_ms, (problem,), record)
+
+
+def _refused(error: OverwinterError) -> str:
+    return f"The guest could not be frozen: {error.message}"
+
+
+def _cause_of_thaw(hypervisor: Hypervisor, vm_uuid: UUID, freeze_ms: int, *, untouched: bool) -> str | None:
+    """What is behind a thaw that came too early, as far as the host has seen it."""
+    if is_off(hypervisor, vm_uuid):
+        return "C-VM-OFF"
+    if freeze_ms >= HARD_STOP_S * 1000:
+        return "C-HOST-STALLED"
+    # Nobody on the host thawed, and yet the agent knows of nothing frozen.
+    return "C-AGENT-ERROR" if untouched else None
 
 
 def _thaw(agent: GuestAgent) -> tuple[int, str]:

@@ -64,7 +64,7 @@ def _run(
     try:
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
-        return crash_consistent(snapshot, JobError(error.code, error.message))
+        return crash_consistent(snapshot, JobError.of(error))
     with frozen(), guard:
         begun = time.monotonic()
         try:
@@ -73,7 +73,7 @@ def _run(
             session.give_up()
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
             message = f"The guest could not be frozen: {error.message}."
-            return crash_consistent(snapshot, JobError(error.code, message))
+            return crash_consistent(snapshot, JobError(error.code, message, error.cause))
         faults.place("window.frozen")
         try:
             snapshot()
@@ -112,9 +112,9 @@ def _judged(thawed: Answer | None, ended: Answer | None, freeze_ms: int, *, unto
     warnings: list[JobError] = []
     if scripts.code:
         error = script_error(scripts)
-        warnings.append(JobError(error.code, error.message))
+        warnings.append(JobError.of(error))
     elif label.shortfall:
-        warnings.append(JobError(FreezeFailed.code, label.shortfall))
+        warnings.append(JobError(FreezeFailed.code, label.shortfall, label.cause))
     return WindowResult(label.consistency, freeze_ms, tuple(warnings), record)
 
 

@@ -18,7 +18,7 @@ from overwinter.jobs import disk_rules, guest_agents, locking, prune, transfer
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
-from overwinter.model.agent import AgentState
+from overwinter.model.agent import FREEZE_COMMANDS, AgentState, AgentStatus
 from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
@@ -54,7 +54,8 @@ def item_and_policy(runtime: Runtime, job_id: UUID) -> tuple[ProtectedItem, Poli
         if item is None or not item.is_active:
             raise DatasourceNotPresent(
                 f"{job.vm_name} is not actively protected. Protect it first: "
-                f"overwinter protect {job.vm_name} --vault VAULT"
+                f"overwinter protect {job.vm_name} --vault VAULT",
+                cause="C-NOT-PROTECTED",
             )
         return item, policies.get_by_id(tx, item.policy_id)
 
@@ -79,27 +80,32 @@ def _check_state(machine: VirtualMachine, policy: Policy) -> None:
     if machine.failure:
         raise VmFailed(
             f"{machine.name} is in a failed state: {machine.failure}. Repair that, resume or restart the VM, "
-            "then back up again."
+            "then back up again.",
+            cause=machine.failure_cause,
         )
     if machine.state is PowerState.PAUSED:
         raise DatasourceNotPresent(
             f"{machine.name} is paused, so its guest can neither freeze nor flush. Resume it "
-            f"(virsh resume {machine.name}), then back up again."
+            f"(virsh resume {machine.name}), then back up again.",
+            cause="C-VM-PAUSED",
         )
     if machine.state not in (PowerState.RUNNING, PowerState.STOPPED):
         raise VmNotInDesirableState(
-            f"{machine.name} is {machine.state}. Wait until it is running or stopped, then back up again."
+            f"{machine.name} is {machine.state}. Wait until it is running or stopped, then back up again.",
+            cause="C-VM-STATE",
         )
     if not machine.is_active and _is_strict(policy):
         raise VmNotInDesirableState(
             f"{machine.name} is stopped, so nobody can vouch for its file systems, and policy "
-            f"{policy.name} requires {policy.required_consistency} points. Start it, then back up again."
+            f"{policy.name} requires {policy.required_consistency} points. Start it, then back up again.",
+            cause="C-OFF-UNDER-POLICY",
         )
     machine.require_readable_disks()
     if not machine.disks:
         reasons = "; ".join(f"{target}: {reason}" for target, reason in machine.skipped_disks)
         raise VmNotInDesirableState(
-            f"{machine.name} has no disk that can be backed up ({reasons or 'none'})."
+            f"{machine.name} has no disk that can be backed up ({reasons or 'none'}).",
+            cause="C-DISK-UNCOVERED" if machine.uncovered_disks else None,
         )
 
 
@@ -135,7 +141,7 @@ def _make_room(
             warnings = transfer.transfer(runtime, job_id, oldest.id)
         except VaultError as error:
             raise RestorePointLimitReached(
-                f"{full.message} The vault still fails: {error.message}"
+                f"{full.message} The vault still fails: {error.message}", cause=full.cause
             ) from error
     return warnings + check_restore_points(runtime, item, policy, check)
 
@@ -157,15 +163,19 @@ def check_restore_points(
             locking.refuse_new_point(tx, item, policy)
             return warnings
     lock = next(iter(held.values()), None)
+    cause = None
     if lock is not None:
+        cause = "C-RG-LOCK"
         reason = f"lock {lock.name} on {lock.scope} stops their clean-up"
     elif makes_room:
+        cause = "C-VAULT-BEHIND"
         reason = "none could be cleaned up: no vault holds the oldest yet"
     else:
         reason = "a clean-up of those that have expired starts now; back up again when it has ended"
     raise RestorePointLimitReached(
         f"{item.vm_name} has {count} restore points, and {MAX_RESTORE_POINTS} are the most it can have; "
-        f"{reason}."
+        f"{reason}.",
+        cause=cause,
     )
 
 
@@ -184,12 +194,22 @@ def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> P
     if agent.state is AgentState.READY or (agent.state.can_freeze and not profile.needs_agent):
         return Prepared(freeze=True)
     finding = f"The guest agent of {machine.name} is in state {agent.state}: {agent.reason}"
+    cause = _cause_in_agent(agent) if machine.agent_channel else "C-NO-CHANNEL"
     if profile.needs_agent:
-        raise GuestAgentUnavailable(f"{finding} Support profile {profile.name} requires it to be ready.")
+        message = f"{finding} Support profile {profile.name} requires it to be ready."
+        raise GuestAgentUnavailable(message, cause=cause)
     if _is_strict(policy):
         raise GuestAgentUnavailable(
-            f"{finding} Policy {policy.name} requires {policy.required_consistency} points."
+            f"{finding} Policy {policy.name} requires {policy.required_consistency} points.", cause=cause
         )
     if policy.content.extension.without_agent is WithoutAgent.FAIL:
-        raise GuestAgentUnavailable(f"{finding} Policy {policy.name} makes no point without it.")
-    return Prepared(freeze=False, warnings=(JobError(GuestAgentUnavailable.code, finding),))
+        message = f"{finding} Policy {policy.name} makes no point without it."
+        raise GuestAgentUnavailable(message, cause=cause)
+    return Prepared(freeze=False, warnings=(JobError(GuestAgentUnavailable.code, finding, cause),))
+
+
+def _cause_in_agent(agent: AgentStatus) -> str:
+    """One that knows how to freeze and may not was told so by its configuration."""
+    info = agent.info
+    blocked = frozenset() if info is None else (info.known - info.enabled) & FREEZE_COMMANDS
+    return "C-AGENT-BLOCKED" if blocked and not agent.frozen else "C-AGENT-STATE"

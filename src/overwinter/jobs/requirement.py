@@ -59,10 +59,12 @@ def missed(
     required = policy.required_consistency
     what = f"Policy {policy.name} requires {required} points, but only {reached} was reached."
     said = " ".join(warning.message for warning in warnings)
-    reasons = [_REASONS[warning.code] for warning in warnings if warning.code in _REASONS]
+    reasons = [warning for warning in warnings if warning.code in _REASONS]
     if reasons:
-        return reasons[-1](f"{what} {said}")
+        return _REASONS[reasons[-1].code](f"{what} {said}", cause=reasons[-1].cause)
     if reached is Consistency.FILE_SYSTEM:
         why = freeze.reason if freeze is not None and freeze.reason else "None are configured there."
-        return ApplicationNotAtRest(f"{what} No scripts ran in the guest. {why} {said}".strip())
+        cause = "C-NO-SCRIPTS" if freeze is None or not freeze.reason else "C-EXT-UNABLE"
+        message = f"{what} No scripts ran in the guest. {why} {said}".strip()
+        return ApplicationNotAtRest(message, cause=cause)
     return FreezeFailed(f"{what} {said}".strip())

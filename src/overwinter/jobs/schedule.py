@@ -106,5 +106,5 @@ class Scheduler:
         return job
 
     def _missed(self, job: Job, error: BackupOperationInProgress) -> Job:
-        problem = JobError(error.code, error.message)
+        problem = JobError.of(error)
         return replace(job, status=JobStatus.FAILED, ended=self._runtime.clock(), tasks=(), errors=(problem,))

@@ -164,7 +164,8 @@ class Service:
         if not item.is_active:
             raise DatasourceNotPresent(
                 f"{item.vm_name} is not actively protected. Protect it first: "
-                f"overwinter protect {item.vm_name} --vault VAULT"
+                f"overwinter protect {item.vm_name} --vault VAULT",
+                cause="C-NOT-PROTECTED",
             )
         machine_of(self._runtime, item)
         wanted: dict[str, object] = {EXPIRES: expires and expires.isoformat(), retry.RETRIES: retries}

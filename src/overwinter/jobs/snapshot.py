@@ -127,7 +127,7 @@ def _capture(
             _forget(runtime, method, plan)
             raise
         # The VM writes to the overlays: the point exists, whatever went wrong around it.
-        result = WindowResult(Consistency.CRASH, None, (JobError(error.code, error.message),))
+        result = WindowResult(Consistency.CRASH, None, (JobError.of(error),))
     return result, states[0] if states else read_state(runtime.hypervisor, capture.vm_uuid)
 
 

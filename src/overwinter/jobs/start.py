@@ -12,6 +12,7 @@ from overwinter.catalog import settings as facts
 from overwinter.catalog.database import Catalog
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import engine, reconcile, shield
+from overwinter.jobs.explaining import Explain
 from overwinter.jobs.freezing import none_frozen
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.service import Service
@@ -36,10 +37,12 @@ def end_process() -> NoReturn:
 
 
 @contextmanager
-def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> Iterator[Service]:
+def open_service(
+    settings: Settings, clock: Callable[[], datetime] = _now, explain: Explain | None = None
+) -> Iterator[Service]:
     """A running service: the schema is up to date, guests are thawed, interrupted jobs go on.
 
-    ``clock`` gives the present time with a zone.
+    ``clock`` gives the present time with a zone; ``explain`` says what was behind the errors of a job.
     """
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     runtime = Runtime(
@@ -53,7 +56,7 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = _now) -> It
         runtime.catalog.migrate()
         with runtime.catalog.transaction() as tx:
             subscription = facts.get_or_set(tx, "subscription_id", str(uuid4()))
-        job_engine = engine.configure(runtime)
+        job_engine = engine.configure(runtime, explain)
         try:
             reconcile.thaw_interrupted(runtime)
             shield.settle_all(runtime)

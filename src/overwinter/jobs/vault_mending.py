@@ -27,7 +27,7 @@ def finding(runtime: Runtime, vault_id: UUID) -> str | None:
     """
     with runtime.catalog.transaction() as tx:
         vault = vaults.get_by_id(tx, vault_id)
-        if not _was_told(tx, vault_id):
+        if not was_told(tx, vault_id):
             return None
     try:
         store = runtime.vaults.open_new(vault.url, vault.key_reference)
@@ -61,7 +61,7 @@ def rebuild(runtime: Runtime, vault_id: UUID) -> None:
     repaired(runtime, vault, remove_lost=False)
 
 
-def _was_told(tx: Transaction, vault_id: UUID) -> bool:
+def was_told(tx: Transaction, vault_id: UUID) -> bool:
     """Whether the last backup, or the last verification, of the vault told of damage."""
     last = (job_table.last_of(tx, vault_id, kind) for kind in (JobOperation.BACKUP, JobOperation.VERIFY))
     return any(error.code in _DAMAGED for job in last if job is not None for error in job.errors)

@@ -4,7 +4,8 @@ The code is the stable, symbolic name users and API clients see (``UserErrorBack
 the code book (room ``codebook``) holds its number, general text and remedies. The message of an instance
 says what happened this time: which VM, which file, what to do.
 
-Errors cross process and database borders by pickle, so an instance is made from its message alone.
+Errors cross process and database borders by pickle, so an instance is made from its message, and from what
+has its own default.
 """
 
 from typing import ClassVar
@@ -14,15 +15,17 @@ class OverwinterError(Exception):
     """Base of all expected failures.
 
     ``code`` is the symbolic code of the code book; ``http_status`` what the API answers when the error is
-    known at request time.
+    known at request time. ``cause`` is the code book's id of what is behind it, where whoever raises it has
+    seen that; null where several things can be.
     """
 
     code: ClassVar[str] = "BackUpOperationFailed"
     http_status: ClassVar[int] = 500
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, cause: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.cause = cause
 
 
 class InternalError(OverwinterError):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
+from overwinter.model.errors import OverwinterError
 from overwinter.model.protection import ProtectedItem
 
 TAKE_SNAPSHOT = "Take Snapshot"
@@ -22,6 +23,9 @@ REPAIR_MACHINE = "Repair virtual machine"
 
 #: Key of a backup's parameters: the moment for which its policy's schedule asked.
 SCHEDULED = "scheduled"
+
+#: In the place of a diagnosis that is being made.
+PENDING: dict[str, Any] = {"pending": True}
 
 
 class JobOperation(StrEnum):
@@ -75,10 +79,19 @@ class TaskStatus(StrEnum):
 
 @dataclass(frozen=True)
 class JobError:
-    """A coded problem of a job: an error, or a warning of a job that completed."""
+    """A coded problem of a job: an error, or a warning of a job that completed.
+
+    ``cause`` is the code book's id of what is behind it, where whoever met it has seen that.
+    """
 
     code: str
     message: str
+    cause: str | None = None
+
+    @classmethod
+    def of(cls, error: OverwinterError) -> Self:
+        """The problem that an error tells of."""
+        return cls(error.code, error.message, error.cause)
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,8 @@ class Job:
     ``parameters`` is what was asked, ``properties`` what people are shown (size, consistency, target …);
     both hold strings, numbers, booleans and nulls only. ``report`` is a JSON document of what was found,
     where a job exists to find something out. ``item_id`` is null for jobs on a whole vault: ``vm_uuid`` and
-    ``vm_name`` are the vault's then. A job that has not ``begun`` waits for its turn.
+    ``vm_name`` are the vault's then. A job that has not ``begun`` waits for its turn. ``diagnosis`` is a JSON
+    document of what is behind its errors; ``PENDING`` while that is being found out, null where nobody did.
     """
 
     id: UUID
@@ -137,6 +151,7 @@ class Job:
     properties: dict[str, object] = field(default_factory=dict)
     report: dict[str, object] | None = None
     begun: bool = False
+    diagnosis: dict[str, Any] | None = None
 
     @classmethod
     def of_item(
@@ -161,6 +176,11 @@ class Job:
             tasks=tuple(Task(name) for name in tasks),
             parameters=parameters or {},
         )
+
+    @property
+    def is_being_diagnosed(self) -> bool:
+        """Whether somebody is finding out what is behind its errors."""
+        return self.diagnosis == PENDING
 
     @property
     def is_scheduled(self) -> bool:

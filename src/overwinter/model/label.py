@@ -12,10 +12,14 @@ from overwinter.model.point import Consistency
 
 @dataclass(frozen=True)
 class Earned:
-    """A label, and what kept it from being a higher one; empty when nothing did."""
+    """A label, and what kept it from being a higher one; empty when nothing did.
+
+    ``cause`` is the code book's id of that, where the guest's account leaves no other.
+    """
 
     consistency: Consistency
     shortfall: str = ""
+    cause: str | None = None
 
 
 def earned(record: FreezeRecord) -> Earned:
@@ -26,7 +30,7 @@ def earned(record: FreezeRecord) -> Earned:
     if not record.scripts.freeze:
         return Earned(Consistency.CRASH, "The configuration of scripts in the guest forbids to freeze.")
     if not record.frozen:
-        return Earned(Consistency.CRASH, "The guest has no file system that can be frozen.")
+        return Earned(Consistency.CRASH, "The guest has no file system that can be frozen.", "C-NO-FS")
     scripts = record.scripts
     if not scripts.configured:
         return Earned(Consistency.FILE_SYSTEM)

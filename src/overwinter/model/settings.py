@@ -38,3 +38,8 @@ class Settings:
     def engine_url(self) -> str:
         """Database in which the durable engine keeps the progress of workflows."""
         return self.database or f"sqlite:///{self.directory}/engine.db"
+
+    @property
+    def log_file(self) -> Path:
+        """What the service says, besides its standard error; bounded, see ``cli/service_log.py``."""
+        return self.directory / "log" / "service.log"

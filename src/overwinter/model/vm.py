@@ -96,6 +96,18 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class UnreadableDisk:
+    """A disk that could be covered but cannot be looked into now, and why.
+
+    ``cause`` is the code book's id of that, where it is known.
+    """
+
+    target: str
+    reason: str
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
 class VirtualMachine:
     """One libvirt domain.
 
@@ -103,9 +115,9 @@ class VirtualMachine:
     hold nothing of the VM's own (removable and read-only media), ``uncovered_disks`` do but cannot be covered
     (network disks, encrypted images), ``unreadable_disks`` could be covered but cannot be looked into now.
     ``encrypted_disks`` are among the uncovered ones. ``failure`` says what has stopped the VM, empty when
-    nothing has; ``out_of_space`` tells whether that was a full disk of the host. ``agent_channel`` tells
-    whether the domain defines a guest-agent channel, ``agent_connected`` whether something in the guest has
-    it open.
+    nothing has, ``failure_cause`` which of the code book's causes that is, if one; ``out_of_space`` tells
+    whether it was a full disk of the host. ``agent_channel`` tells whether the domain defines a guest-agent
+    channel, ``agent_connected`` whether something in the guest has it open.
     """
 
     uuid: UUID
@@ -118,9 +130,10 @@ class VirtualMachine:
     disks: tuple[Disk, ...]
     skipped_disks: tuple[tuple[str, str], ...] = ()
     uncovered_disks: tuple[tuple[str, str], ...] = ()
-    unreadable_disks: tuple[tuple[str, str], ...] = ()
+    unreadable_disks: tuple[UnreadableDisk, ...] = ()
     encrypted_disks: tuple[EncryptedDisk, ...] = ()
     failure: str = ""
+    failure_cause: str | None = None
     out_of_space: bool = False
     agent_channel: bool = False
     agent_connected: bool = False
@@ -128,8 +141,9 @@ class VirtualMachine:
     def require_readable_disks(self) -> None:
         """Raise ImageError when a disk cannot be looked into: it must not be left out silently."""
         if self.unreadable_disks:
-            reasons = "; ".join(f"{target}: {reason}" for target, reason in self.unreadable_disks)
-            raise ImageError(f"Not all disks of {self.name} can be read: {reasons}")
+            reasons = "; ".join(f"{disk.target}: {disk.reason}" for disk in self.unreadable_disks)
+            cause = self.unreadable_disks[0].cause
+            raise ImageError(f"Not all disks of {self.name} can be read: {reasons}", cause=cause)
 
     @property
     def is_active(self) -> bool:

@@ -12,12 +12,13 @@ from overwinter.model.extent import Extent
 from overwinter.model.vault_rules import VaultRules
 from overwinter.vault import difference, generations, points, restore, rules, survey
 from overwinter.vault.announcements import DEFAULT_TIMING, Announcement, Timing, end_predecessors
-from overwinter.vault.batch import CheckCancelled
+from overwinter.vault.batch import CheckCancelled, ReadDisk
 from overwinter.vault.blobs import BlobStore
 from overwinter.vault.chunking import DEFAULT_CHUNK_SIZE, is_chunk_size
 from overwinter.vault.collect import Collection, CollectStats
 from overwinter.vault.config import check_there, missing, put_config
 from overwinter.vault.diskmap import DiskMap
+from overwinter.vault.heal import MapCutter
 from overwinter.vault.keys import KeySource, first_wrap, unlock, wrap_name
 from overwinter.vault.manifest import Manifest
 from overwinter.vault.points import DeletedPoint
@@ -209,6 +210,19 @@ class VaultStore:
                 yield session
             finally:
                 session.close()
+
+    def heal_disk(
+        self, disk: DiskMap, read: ReadDisk, *, target: str, cancelled: CheckCancelled | None = None
+    ) -> None:
+        """Store anew what ``damaged_extents`` tells of a disk of a point, for all points that share it.
+
+        ``read``, as in ``Session.store_disk``, must give what the disk held then: where it gives something
+        else, or where pages of the map are lost that nobody can make again, the damage stays. No point is
+        added. ``cancelled`` as in ``session``, and raises as that does.
+        """
+        with self.session(self._blobs.random(16).hex(), cancelled=cancelled) as session:
+            session.store_disk(target, disk.size, (), read, disk, MapCutter(self._blobs, disk))
+            session.flush()
 
     def restore_disk(
         self,

@@ -31,8 +31,8 @@ def disks_readable(facts: Facts) -> Finding | None:
     if machine is None:
         return None
     if machine.unreadable_disks:
-        target, why = machine.unreadable_disks[0]
-        return failed("unreadable", disk=target, why=why)
+        disk = machine.unreadable_disks[0]
+        return failed("unreadable", disk=disk.target, why=disk.reason)
     return passed()
 
 

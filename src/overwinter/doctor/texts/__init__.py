@@ -1,13 +1,14 @@
 """What the doctor says, in each language: titles of checks and sentences for what they find."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from overwinter.codebook.languages import DEFAULT
 from overwinter.doctor.check import Step
-from overwinter.doctor.report import Result
+from overwinter.doctor.report import UNKNOWN, Result
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,23 @@ class Texts:
         """A word around the results."""
         return self.tables["words"][key]
 
+    def diagnosis(self, key: str) -> str:
+        """A word or sentence around a diagnosis."""
+        return self.tables["diagnosis"][key]
+
     def sentence(self, result: Result) -> str:
         """What a check found; why it could not be made stands as it was told."""
-        if result.why:
-            return result.why
-        finding = result.finding
-        return self.tables[result.check.id][finding.reason].format_map(finding.values)
+        return self.found(result.check.id, result.finding.reason, result.finding.values, result.why)
+
+    def found(self, check_id: str, reason: str, values: Mapping[str, object], why: str = "") -> str:
+        """What a check or sign found, or the error says."""
+        return why or self.tables[check_id][reason].format_map(values)
+
+
+def can_say(check_id: str, reason: str) -> bool:
+    """Whether there is a sentence for that, as there may not be for what another version found."""
+    tables = texts_in(DEFAULT).tables
+    return check_id in tables and (reason == UNKNOWN or reason in tables[check_id])
 
 
 @cache

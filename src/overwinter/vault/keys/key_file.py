@@ -17,9 +17,11 @@ def read_key_file(path: Path | str) -> bytes:
         # Not "from" the cause: it may hold the content.
         secret = bytes.fromhex(text) if len(text) == 2 * KEY_LENGTH else base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
-        raise VaultKeyWrong(f"Key file {path} holds no key: it must be hexadecimal or base64.") from None
+        message = f"Key file {path} holds no key: it must be hexadecimal or base64."
+        raise VaultKeyWrong(message, cause="C-KEY-UNUSABLE") from None
     if len(secret) != KEY_LENGTH:
-        raise VaultKeyWrong(f"Key file {path} holds {len(secret)} bytes; a key has {KEY_LENGTH}.")
+        message = f"Key file {path} holds {len(secret)} bytes; a key has {KEY_LENGTH}."
+        raise VaultKeyWrong(message, cause="C-KEY-UNUSABLE")
     return secret
 
 

@@ -194,4 +194,6 @@ def _refusal(kind: KeyKind, ring: Keyring) -> VaultKeyWrong | VaultDataCorrupt:
         text = "The vault has no wrap of its key that can be read, so nothing opens it."
     if unreadable:
         text += f" These wraps could not be tried: {unreadable}."
-    return VaultDataCorrupt(text) if kind not in kinds and (unreadable or not kinds) else VaultKeyWrong(text)
+    if kind not in kinds and (unreadable or not kinds):
+        return VaultDataCorrupt(text)
+    return VaultKeyWrong(text, cause=None if unreadable else "C-KEY-OTHER")

@@ -9,6 +9,8 @@ from overwinter.model.errors import VaultKeyWrong
 #: No secret is longer, in bytes.
 _MOST = 1024
 
+_UNUSABLE = "C-KEY-UNUSABLE"
+
 
 def read_private_file(path: Path | str, what: str) -> str:
     """The text of a small ASCII or UTF-8 file, without white space around it.
@@ -26,21 +28,22 @@ def read_private_file(path: Path | str, what: str) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise VaultKeyWrong(f"{name} cannot be read: {error.strerror}.") from error
+        raise VaultKeyWrong(f"{name} cannot be read: {error.strerror}.", cause=_UNUSABLE) from error
     if len(content) > _MOST:
-        raise VaultKeyWrong(f"{name} is longer than {_MOST} bytes.")
+        raise VaultKeyWrong(f"{name} is longer than {_MOST} bytes.", cause=_UNUSABLE)
     try:
         return content.decode().strip()
     except UnicodeDecodeError:
         # Not "from" the cause: it holds the content.
-        raise VaultKeyWrong(f"{name} holds no text.") from None
+        raise VaultKeyWrong(f"{name} holds no text.", cause=_UNUSABLE) from None
 
 
 def _check_private(name: str, path: Path | str, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise VaultKeyWrong(f"{name} is no regular file.")
+        raise VaultKeyWrong(f"{name} is no regular file.", cause=_UNUSABLE)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise VaultKeyWrong(
             f"{name} is open to others (mode {stat.S_IMODE(mode):04o}), so it may be no secret any more. Use "
-            f"a new one, or close it if you are sure: chmod 600 {path}"
+            f"a new one, or close it if you are sure: chmod 600 {path}",
+            cause=_UNUSABLE,
         )

@@ -10,6 +10,7 @@
 The last is a PKCS #11 URI (RFC 7512, sections 2.3 and 2.4). Files must be closed to everyone but their owner.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +43,16 @@ def key_at(reference: str) -> KeySource:
     return KeySource.from_key_file(_absolute(reference, ""))
 
 
+def secret_file(reference: str) -> Path:
+    """The file with the secret, of a token the one with its PIN. Raises ``RequestError``."""
+    for prefix in (_PASSPHRASE, _RECOVERY):
+        if reference.startswith(prefix):
+            return _absolute(reference, prefix)
+    if reference.startswith(_TOKEN):
+        return _pin_file(_token_attributes(reference)[1])
+    return _absolute(reference, "")
+
+
 def with_absolute_path(reference: str) -> str:
     """A reference as somebody typed it, whose file is named from the current directory."""
     for prefix in (_PASSPHRASE, _RECOVERY):
@@ -58,6 +69,21 @@ def _absolute(reference: str, prefix: str) -> Path:
 
 
 def _token(reference: str) -> KeySource:
+    place, how = _token_attributes(reference)
+    return KeySource.from_token(
+        module=how["module-path"],
+        token_label=place["token"],
+        key_label=place["object"],
+        pin=pin_from_file(_pin_file(how)),
+    )
+
+
+def _pin_file(how: Mapping[str, str]) -> Path:
+    return Path(how["pin-source"].removeprefix("file:"))
+
+
+def _token_attributes(reference: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Which key it is, and how it is reached. Raises ``RequestError`` when something lacks or is unknown."""
     uri = urlsplit(reference)
     place = _attributes(uri.path, ";")
     how = _attributes(uri.query, "&")
@@ -71,10 +97,7 @@ def _token(reference: str) -> KeySource:
             f"The pkcs11: URI {wrong}; the form is "
             "pkcs11:token=LABEL;object=LABEL?module-path=/LIBRARY.so&pin-source=/FILE."
         )
-    pin = pin_from_file(Path(how["pin-source"].removeprefix("file:")))
-    return KeySource.from_token(
-        module=how["module-path"], token_label=place["token"], key_label=place["object"], pin=pin
-    )
+    return place, how
 
 
 def _attributes(text: str, separator: str) -> dict[str, str]:

@@ -15,6 +15,15 @@ from overwinter.model.errors import VaultError
 if TYPE_CHECKING:
     from obstore.store import AzureAccessKey, AzureSASToken, S3Credential
 
+#: Everything that a client of an object store reads from the environment and nobody should see.
+_SECRET_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+)
+
 #: A file larger than this holds something else.
 _MOST_BYTES = 64 * 1024
 
@@ -46,6 +55,16 @@ def azure_credential(file: Path | None) -> "AzureAccessKey | AzureSASToken":
     raise VaultError(
         f"{source} lacks AZURE_STORAGE_SAS_TOKEN and AZURE_STORAGE_ACCOUNT_KEY; the vault needs one of them."
     )
+
+
+def secret_values(file: Path | None) -> tuple[str, ...]:
+    """The secrets in a file, or in the environment: for whoever must keep them out of what is shown.
+
+    Raises ``VaultError`` when the file cannot be read.
+    """
+    variables, _ = _variables(file)
+    names = _SECRET_VARIABLES if file is None else variables.keys()
+    return tuple(value for name in names if (value := variables.get(name)))
 
 
 def _variables(file: Path | None) -> tuple[Mapping[str, str], str]:
