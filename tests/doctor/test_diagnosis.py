@@ -125,8 +125,9 @@ def test_a_silent_agent() -> None:
 def test_an_agent_that_was_never_seen_may_be_stopped_or_missing() -> None:
     found = told(SILENT_AGENT, agent(state=AgentState.NOT_INSTALLED, info=None, last=None, reason="None."))
     assert ids(found, Verdict.CONFIRMED) == ["C-AGENT-STATE"]
-    (missing,) = found.of(Verdict.OPEN)
+    missing, blocked = found.of(Verdict.OPEN)
     assert (missing.cause.id, missing.obstacle) == ("C-NO-AGENT", Obstacle.UNKNOWN)
+    assert blocked.cause.id == "C-AGENT-BLOCKED"
     assert [each.why for each in missing.evidence] == ["None."]
 
 
@@ -134,7 +135,7 @@ def test_without_a_channel_nobody_can_tell_how_the_agent_is() -> None:
     facts = machine(agent(state=AgentState.NOT_INSTALLED, info=None), agent_channel=False)
     found = told(SILENT_AGENT, facts)
     assert ids(found, Verdict.CONFIRMED) == ["C-NO-CHANNEL"]
-    assert ids(found, Verdict.OPEN) == ["C-AGENT-STATE", "C-NO-AGENT"]
+    assert ids(found, Verdict.OPEN) == ["C-AGENT-STATE", "C-NO-AGENT", "C-AGENT-BLOCKED"]
     assert found.remedies[0].repair == "agent-channel"
 
 

@@ -143,7 +143,8 @@ class FreezeSession:
             if said is None and not self._is_over():
                 raise FreezeFailed(
                     f"a file system in the guest did not write out what it holds within "
-                    f"{WRITE_OUT_LIMIT_S:.0f} s: its storage hangs, or is very slow"
+                    f"{WRITE_OUT_LIMIT_S:.0f} s: its storage hangs, or is very slow",
+                    cause="C-FS-DIRTY",
                 )
         if said is None:
             raise ExtensionFailed("The extension in the guest did not get ready for the snapshot.")

@@ -52,9 +52,9 @@ def run(
             agent.freeze(FREEZE_TIMEOUT_S)
         except GuestAgentUnavailable as error:
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            # A VM that went off meanwhile owes nobody an answer.
-            kind = FreezeFailed if is_off(hypervisor, vm_uuid) else SnapshotStatusUnknown
-            return crash_consistent(snapshot, JobError(kind.code, _refused(error)))
+            if is_off(hypervisor, vm_uuid):  # then nobody owes an answer
+                return crash_consistent(snapshot, JobError(FreezeFailed.code, _refused(error), "C-VM-OFF"))
+            return crash_consistent(snapshot, JobError(SnapshotStatusUnknown.code, _refused(error)))
         except FreezeFailed as error:
             # The agent undoes what it froze before it reports a failure: what is frozen now, others hold.
             try:

@@ -18,7 +18,7 @@ from overwinter.jobs import disk_rules, guest_agents, locking, prune, transfer
 from overwinter.jobs.follow import machine_of
 from overwinter.jobs.progress import TaskReporter
 from overwinter.jobs.runtime import Runtime
-from overwinter.model.agent import AgentState
+from overwinter.model.agent import FREEZE_COMMANDS, AgentState, AgentStatus
 from overwinter.model.errors import (
     DatasourceNotPresent,
     GuestAgentUnavailable,
@@ -194,7 +194,7 @@ def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> P
     if agent.state is AgentState.READY or (agent.state.can_freeze and not profile.needs_agent):
         return Prepared(freeze=True)
     finding = f"The guest agent of {machine.name} is in state {agent.state}: {agent.reason}"
-    cause = "C-AGENT-STATE" if machine.agent_channel else "C-NO-CHANNEL"
+    cause = _cause_in_agent(agent) if machine.agent_channel else "C-NO-CHANNEL"
     if profile.needs_agent:
         message = f"{finding} Support profile {profile.name} requires it to be ready."
         raise GuestAgentUnavailable(message, cause=cause)
@@ -206,3 +206,10 @@ def _check_agent(runtime: Runtime, machine: VirtualMachine, policy: Policy) -> P
         message = f"{finding} Policy {policy.name} makes no point without it."
         raise GuestAgentUnavailable(message, cause=cause)
     return Prepared(freeze=False, warnings=(JobError(GuestAgentUnavailable.code, finding, cause),))
+
+
+def _cause_in_agent(agent: AgentStatus) -> str:
+    """One that knows how to freeze and may not was told so by its configuration."""
+    info = agent.info
+    blocked = frozenset() if info is None else (info.known - info.enabled) & FREEZE_COMMANDS
+    return "C-AGENT-BLOCKED" if blocked and not agent.frozen else "C-AGENT-STATE"

@@ -54,7 +54,8 @@ def run(
         return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
     except FreezeFailed as error:
         # The agent would hang in the same place, and with it the only way to thaw.
-        return crash_consistent(snapshot, JobError(error.code, f"The guest was not frozen: {error.message}."))
+        message = f"The guest was not frozen: {error.message}."
+        return crash_consistent(snapshot, JobError(error.code, message, error.cause))
     except (ExtensionFailed, GuestCommandFailed) as error:
         log.warning("frozen by the agent, not the extension", vm=str(vm_uuid), reason=error.message)
         result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)

@@ -153,7 +153,7 @@ FAULTS = (
         "freezing forbidden",
         "The agent's options forbid the commands of the freeze.",
         _SILENT,
-        _STATE,
+        "C-AGENT-BLOCKED",
         with_options(f"-b {','.join(sorted(FREEZE_COMMANDS))}"),
     ),
     Fault(

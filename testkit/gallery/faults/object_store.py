@@ -95,7 +95,7 @@ def _new_vault_at(endpoint: Callable[[], AbstractContextManager[str]]) -> Callab
             try:
                 patient.service.vaults.create(f"far-{uuid4().hex[:6]}", "default", url)
             except OverwinterError as error:
-                return Told(error.code, error.message)
+                return Told(error.code, error.message, error.cause)
         return Told("", "")
 
     return attempt
