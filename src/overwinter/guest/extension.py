@@ -117,9 +117,7 @@ class GuestExtension:
             return "The extension in the guest is gone."
         status, package = self.status(), extension_package()
         if status.version and status.version != package.version:
-            return (
-                f"The extension in the guest has version {status.version}, this host's is {package.version}."
-            )
+            return f"The guest's extension has version {status.version}, this host's is {package.version}."
         try:
             content = self._agent.read_file(PACKAGE, len(package.content))
         except GuestCommandFailed:
