@@ -2,7 +2,6 @@
 says why.
 """
 
-import os
 import signal
 import subprocess
 import time
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 from testkit.daemons import LIBVIRTD
 from testkit.disks import MIB
+from testkit.file_systems import filled
 from testkit.ground import Ground
 from testkit.job_kills import KILLS
 from testkit.job_scene import JobScene, job_scene, new_directory
@@ -105,7 +105,7 @@ def _vault_full(ground: Ground) -> None:
     small = directory / "small"
     with _small(small), closing(JobScene(ground, directory, vault=small / "vault")) as scene:
         scene.backup_and_compare()
-        with _filled(small, leave=0):
+        with filled(small, leave=0):
             scene.write()
             scene.program.run("backup", scene.guest.name, "--wait")
             job = scene.ended("Backup", "CompletedWithWarnings")
@@ -127,7 +127,7 @@ def _catalog_full(ground: Ground) -> None:
         scene.program.run("backup", scene.guest.name)
         with ExitStack() as full:
             with scene.program.held():
-                full.enter_context(_filled(state, leave=0))
+                full.enter_context(filled(state, leave=0))
             time.sleep(_WITHOUT_ROOM_S)
             scene.check_alive()
         scene.program.stop()
@@ -140,7 +140,7 @@ def _catalog_full(ground: Ground) -> None:
 def _images_full(ground: Ground) -> None:
     """A snapshot whose overlay could fill the disk is refused before the guest is touched."""
     with closing(JobScene(ground, new_directory(ground))) as scene:
-        with _filled(scene.guest.disks["vda"].parent, leave=512 * MIB):
+        with filled(scene.guest.disks["vda"].parent, leave=512 * MIB):
             scene.program.run("backup", scene.guest.name, "--wait")
             job = scene.ended("Backup", "Failed")
             assert job["errors"], job
@@ -158,16 +158,3 @@ def _small(directory: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", directory], check=True)
-
-
-@contextmanager
-def _filled(directory: Path, leave: int) -> Iterator[None]:
-    """The file system full but for so many bytes."""
-    system = os.statvfs(directory)
-    filler = directory / f"filler-{uuid4().hex[:6]}"
-    size = max(0, system.f_bavail * system.f_frsize - leave)
-    subprocess.run(["fallocate", "-l", str(size), filler], check=True)
-    try:
-        yield
-    finally:
-        filler.unlink()

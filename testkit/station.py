@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from overwinter.catalog import jobs
 from overwinter.jobs.explaining import Explain
 from overwinter.jobs.service import Service
 from overwinter.jobs.start import open_service
 from overwinter.model.agent import DEFAULT_VERSIONS, AgentVersions
 from overwinter.model.default_policies import new_policy, standard_content
 from overwinter.model.extension import Extension, WithoutAgent
-from overwinter.model.job import Job, JobStatus
+from overwinter.model.job import SCHEDULED, Job, JobOperation, JobStatus
 from overwinter.model.point import Consistency, RecoveryPoint
 from overwinter.model.policy import DEFAULT_POLICY, PolicyContent, PolicyType
 from overwinter.model.profile import OVERWINTER, SupportProfile
@@ -65,6 +66,33 @@ class Station:
         assert job.status is (JobStatus.COMPLETED_WITH_WARNINGS if expected else JobStatus.COMPLETED), job
         assert tuple(error.code for error in job.errors) == expected
         return self.service.recovery_point(item, str(job.properties["recovery_point"]))
+
+    def scheduled_backup(self, item: ProtectedItem) -> Job:
+        """A backup as the scheduler starts it, ended."""
+        asked: dict[str, object] = {SCHEDULED: datetime.now(UTC).isoformat()}
+        return self.ended(self.service._start(item, JobOperation.BACKUP, asked))
+
+    @contextmanager
+    def job_in_former_vault(self, item: ProtectedItem) -> Iterator[None]:
+        """While a job of a vault that protected the VM before has not ended."""
+        former = self.service.vaults.create(f"former-{uuid4().hex[:6]}", "default")
+        running = Job(
+            uuid4(),
+            former.id,
+            None,
+            item.vm_uuid,
+            item.vm_name,
+            JobOperation.DELETE_BACKUP_DATA,
+            JobStatus.IN_PROGRESS,
+            datetime.now(UTC),
+        )
+        catalog = self.service.runtime.catalog
+        with catalog.transaction() as tx:
+            jobs.insert(tx, running)
+        yield
+        with catalog.transaction() as tx:
+            now = datetime.now(UTC)
+            jobs.finish(tx, running.id, status=JobStatus.CANCELLED, ended=now, errors=(), properties={})
 
     def strict_policy(self) -> str:
         """A policy that requires file-system consistency."""

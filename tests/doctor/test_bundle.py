@@ -27,8 +27,7 @@ from overwinter.model.protection import KeyKind, ProtectedItem
 from overwinter.model.redaction import MARK
 from testkit.disks import DiskSpec
 from testkit.domains import TinyGuest
-from testkit.ground import Ground
-from testkit.station import Station, open_station
+from testkit.station import Station
 
 pytestmark = pytest.mark.libvirt
 
@@ -67,23 +66,10 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-def station(ground: Ground) -> Iterator[Station]:
-    with open_station(ground) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def guest(station: Station) -> Iterator[TinyGuest]:
     made = station.ground.guests.make("bundled", [DiskSpec(size=32 << 20)])
     yield made
     station.ground.guests.remove(made)
-
-
-@pytest.fixture(scope="module")
-def item(station: Station, guest: TinyGuest) -> ProtectedItem:
-    item = station.protect(guest)
-    station.backup(item)
-    return item
 
 
 @pytest.fixture(scope="module")

@@ -18,17 +18,10 @@ from overwinter.model.errors import NotFound
 from overwinter.model.protection import ProtectedItem
 from testkit.disks import DiskSpec
 from testkit.domains import TinyGuest
-from testkit.ground import Ground
-from testkit.station import Station, open_station
+from testkit.station import Station
 from testkit.waiting import wait_until
 
 pytestmark = pytest.mark.libvirt
-
-
-@pytest.fixture(scope="module")
-def station(ground: Ground) -> Iterator[Station]:
-    with open_station(ground) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +29,6 @@ def guest(station: Station) -> Iterator[TinyGuest]:
     made = station.ground.guests.make("patient", [DiskSpec(size=32 << 20), DiskSpec("raw", size=32 << 20)])
     yield made
     station.ground.guests.remove(made)
-
-
-@pytest.fixture(scope="module")
-def item(station: Station, guest: TinyGuest) -> ProtectedItem:
-    """The guest is protected, and has been backed up."""
-    item = station.protect(guest)
-    station.backup(item)
-    return item
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from overwinter.catalog import collections, jobs, points
+from overwinter.catalog import collections, points
 from overwinter.catalog.points import MachineState
 from overwinter.model.errors import (
     BackupOperationInProgress,
@@ -210,25 +210,8 @@ def test_a_job_in_the_former_vault_counts(edition_2021: Station) -> None:
         f"pre-{uuid4().hex[:6]}", [DiskSpec(size=MIB, file_system=False)], start=False
     )
     item = station.protect(guest)
-    former = station.service.vaults.create("former", "default")
-    running = Job(
-        uuid4(),
-        former.id,
-        None,
-        item.vm_uuid,
-        item.vm_name,
-        JobOperation.DELETE_BACKUP_DATA,
-        JobStatus.IN_PROGRESS,
-        datetime.now(UTC),
-    )
-    catalog = station.service._runtime.catalog
-    with catalog.transaction() as tx:
-        jobs.insert(tx, running)
-    with pytest.raises(BackupOperationInProgress):
+    with station.job_in_former_vault(item), pytest.raises(BackupOperationInProgress):
         station.service.backup(item, expires=None)
-    with catalog.transaction() as tx:
-        now = datetime.now(UTC)
-        jobs.finish(tx, running.id, status=JobStatus.CANCELLED, ended=now, errors=(), properties={})
     station.backup(item)
 
 

@@ -4,7 +4,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from overwinter.jobs.repairs import REPAIRS, chains
 from overwinter.jobs.repairs import guest as guest_repairs
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
-from overwinter.model.job import SCHEDULED, Job, JobOperation, JobStatus
+from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency
 from overwinter.model.protection import ProtectedItem
 from testkit.disks import MIB, DiskSpec
@@ -47,12 +46,6 @@ def guest(station: Station) -> Iterator[TinyGuest]:
 @pytest.fixture(scope="module")
 def item(station: Station, guest: TinyGuest) -> ProtectedItem:
     return station.protect(guest, station.put_policy("Mending", MENDING))
-
-
-def scheduled(station: Station, item: ProtectedItem) -> Job:
-    """A backup as the scheduler starts it, ended."""
-    asked = {SCHEDULED: datetime.now(UTC).isoformat()}
-    return station.ended(station.service._start(item, JobOperation.BACKUP, asked))
 
 
 def mended(job: Job) -> list[str]:
@@ -92,7 +85,7 @@ def begin_copy(station: Station, guest: TinyGuest) -> None:
 
 def test_a_block_job_that_was_left_behind(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
     begin_copy(station, guest)
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, mended(job)) == (JobStatus.COMPLETED, ["block-job-abort"]), job.errors
     assert not guest.domain.blockJobInfo("vda")
 
@@ -106,7 +99,7 @@ def test_a_backup_is_tried_once_more_after_repairs_and_no_more(
     monkeypatch.setattr(guest_repairs, "_START_S", 1.0)
     begin_copy(station, guest)
     guest.stop_agent()
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     guest.resume_agent()
     assert (job.status, tries) == (JobStatus.FAILED, ["backup.preflight"] * 2)
     assert job.report is not None and job.report["tried_again"] is True
@@ -122,16 +115,16 @@ def test_a_definition_that_names_an_image_below_the_overlays(
     overlay, *below = guest.chain("vda")
     xml = guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     guest.domain.connect().defineXML(xml.replace(str(overlay), str(below[-1])))
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, mended(job)) == (JobStatus.COMPLETED, ["overlay-adopt"]), job.errors
     assert str(guest.chain("vda")[0]) in guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
 def test_nothing_is_mended_that_works(station: Station, guest: TinyGuest, item: ProtectedItem) -> None:
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, job.report) == (JobStatus.COMPLETED, None)
     guest.domain.suspend()  # by a person, on purpose
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     guest.domain.resume()
     assert (job.status, job.report) == (JobStatus.FAILED, None)
 
@@ -162,12 +155,12 @@ def test_a_vm_paused_by_a_full_disk_runs_on_once_there_is_room(station: Station,
     )
     wait_until(lambda: guest.domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED, "the disk is not full", 60)
 
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, job.report) == (JobStatus.FAILED, None), "without room it would pause again at once"
     assert job.errors[0].code == "UserErrorVmProvisioningStateFailed"
 
     subprocess.run(["mount", "-o", "remount,size=4g", small_disk], check=True)
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert mended(job) == ["vm-resume"]
     assert job.status is JobStatus.COMPLETED, job.errors
     station.ground.guests.remove(guest)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -11,7 +10,7 @@ from overwinter.guest.extension import FOLDER, PACKAGE
 from overwinter.jobs.repairs import guest as guest_repairs
 from overwinter.model.default_policies import standard_content
 from overwinter.model.extension import Extension
-from overwinter.model.job import SCHEDULED, Job, JobOperation, JobStatus
+from overwinter.model.job import Job, JobStatus
 from overwinter.model.point import Consistency
 from overwinter.model.protection import ProtectedItem
 from testkit.console import console_run
@@ -71,12 +70,6 @@ def item_with_extension(station: Station, guest_with_python: TinyGuest) -> Prote
     return made
 
 
-def scheduled(station: Station, item: ProtectedItem) -> Job:
-    """A backup as the scheduler starts it, ended."""
-    asked = {SCHEDULED: datetime.now(UTC).isoformat()}
-    return station.ended(station.service._start(item, JobOperation.BACKUP, asked))
-
-
 def planned(station: Station, item: ProtectedItem) -> list[str]:
     return [each.repair for each in station.service.plan_repairs(item)]
 
@@ -99,7 +92,7 @@ def test_an_agent_that_is_away_is_started(
     else:
         console_run(guest.domain, "killall -STOP qemu-ga", 60)
     assert planned(station, item) == ["agent-start"]
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, repairs_of(job)) == (JobStatus.COMPLETED, {"agent-start": None}), job
     assert job.report is not None and job.report["tried_again"] is True
     assert planned(station, item) == []
@@ -114,7 +107,7 @@ def test_an_agent_that_its_device_does_not_start_is_for_a_person(
     assert job.status is JobStatus.COMPLETED_WITH_WARNINGS
     assert [error.code for error in job.errors] == ["RepairFailed"]
     assert "start it in the guest" in job.errors[0].message
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert job.status is JobStatus.FAILED
     assert job.report is not None and "tried_again" not in job.report, "nothing was mended"
     guest.resume_agent()
@@ -126,7 +119,7 @@ def test_options_that_forbid_the_freeze_are_changed_when_asked(
     guest.agent.check(_FORBID)
     guest.kill_agent()
     guest.wait_ready()
-    job = scheduled(station, item)
+    job = station.scheduled_backup(item)
     assert (job.status, job.report) == (JobStatus.FAILED, None), "the guest's /etc is not changed unasked"
     assert planned(station, item) == ["agent-options"]
     job = station.completed(station.service.repair(item))

@@ -3,52 +3,29 @@
 from overwinter.guest.freeze_session import script_error
 from overwinter.model.errors import (
     ApplicationNotAtRest,
-    ComFailed,
     ExtensionFailed,
     FreezeFailed,
     OverwinterError,
-    PostScriptFailed,
-    PostScriptNotFound,
-    PostScriptPermission,
-    PostScriptTimeout,
-    PreScriptNotFound,
-    PreScriptPermission,
-    PreScriptTimeout,
-    ScriptConfigInvalid,
     ScriptFailed,
-    ScriptHostFileInvalid,
     SnapshotStatusUnknown,
-    VssServiceFailed,
-    VssWriterFailed,
 )
 from overwinter.model.freeze import FreezeRecord
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
 from overwinter.model.policy import Policy
 
-#: What can say of a snapshot why it is worth less than it could be.
-REASONS: dict[str, type[OverwinterError]] = {
-    kind.code: kind
-    for kind in (
-        ApplicationNotAtRest,
-        ExtensionFailed,
-        FreezeFailed,
-        SnapshotStatusUnknown,
-        ComFailed,
-        VssServiceFailed,
-        VssWriterFailed,
-        ScriptFailed,
-        PreScriptNotFound,
-        PreScriptPermission,
-        PreScriptTimeout,
-        PostScriptFailed,
-        PostScriptNotFound,
-        PostScriptPermission,
-        PostScriptTimeout,
-        ScriptHostFileInvalid,
-        ScriptConfigInvalid,
-    )
-}
+_KINDS: tuple[type[OverwinterError], ...] = (
+    ApplicationNotAtRest,
+    ExtensionFailed,
+    SnapshotStatusUnknown,
+    FreezeFailed,
+    *FreezeFailed.__subclasses__(),
+    ScriptFailed,
+    *ScriptFailed.__subclasses__(),
+)
+
+#: What can say of a snapshot why it is worth less than it could be, by code.
+REASONS = {kind.code: kind for kind in _KINDS}
 
 
 def refusal(

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from overwinter.guest.extension import PACKAGE
-from overwinter.model.job import Job
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
 from testkit.gallery.faults.agent import with_options
-from testkit.gallery.held import held
-from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.held import backup_held
+from testkit.gallery.patient import Patient, Told
 from testkit.gallery.scene import Scene
 
 _REFUSED = "UserErrorFsFreezeFailed"
@@ -65,18 +64,7 @@ def _slow_disk(scene: Scene) -> Iterator[Patient]:
 
 def _in_window(do: Callable[[Patient], None]) -> Callable[[Patient], Told]:
     """A backup in whose window, while the guest is frozen, something happens."""
-
-    def attempt(patient: Patient) -> Told:
-        def start() -> Job:
-            with held("window.frozen", patient.station.directory) as arrived:
-                job = patient.service.backup(patient.item, expires=None)
-                arrived()
-                do(patient)
-            return job
-
-        return told(patient, start)
-
-    return attempt
+    return backup_held("window.frozen", do)
 
 
 def _kill_agent(patient: Patient) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from overwinter.guest.extension import FOLDER
-from overwinter.model.job import Job
 from testkit.console import console_run
 from testkit.gallery.fault import Fault
-from testkit.gallery.held import held
-from testkit.gallery.patient import Patient, Told, told
+from testkit.gallery.held import backup_held
+from testkit.gallery.patient import Patient, Told
 from testkit.gallery.scene import Scene
 
 _LIMIT_S = 60
@@ -55,18 +54,7 @@ def _shut_down(scene: Scene) -> Iterator[Patient]:
 
 def _when_noted(do: Callable[[Patient], None]) -> Callable[[Patient], Told]:
     """A backup whose checks have passed when something happens, before the freeze."""
-
-    def attempt(patient: Patient) -> Told:
-        def start() -> Job:
-            with held("snapshot.noted", patient.station.directory) as arrived:
-                job = patient.service.backup(patient.item, expires=None)
-                arrived()
-                do(patient)
-            return job
-
-        return told(patient, start)
-
-    return attempt
+    return backup_held("snapshot.noted", do)
 
 
 def _shut_it_down(patient: Patient) -> None:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from uuid import uuid4
 
-from overwinter.catalog import jobs
-from overwinter.model.job import Job, JobOperation, JobStatus
 from testkit.gallery.fault import Fault
 from testkit.gallery.held import held
 from testkit.gallery.patient import Patient, Told, told
@@ -54,25 +51,8 @@ def _protect_in_second_vault(patient: Patient) -> Told:
 def _busy_elsewhere(scene: Scene) -> Iterator[Patient]:
     """A job of the vault that protected it before has not ended."""
     patient = scene.stopped()
-    former = scene.station.service.vaults.create(f"former-{uuid4().hex[:6]}", "default")
-    item = patient.item
-    running = Job(
-        uuid4(),
-        former.id,
-        None,
-        item.vm_uuid,
-        item.vm_name,
-        JobOperation.DELETE_BACKUP_DATA,
-        JobStatus.IN_PROGRESS,
-        datetime.now(UTC),
-    )
-    catalog = scene.station.service._runtime.catalog
-    with catalog.transaction() as tx:
-        jobs.insert(tx, running)
-    yield patient
-    with catalog.transaction() as tx:
-        now = datetime.now(UTC)
-        jobs.finish(tx, running.id, status=JobStatus.CANCELLED, ended=now, errors=(), properties={})
+    with patient.station.job_in_former_vault(patient.item):
+        yield patient
 
 
 def _twice(patient: Patient) -> Told:
