@@ -57,7 +57,7 @@ def test_the_last_failure_of_a_vm(served: Served) -> None:
     served.doctor.failed = failed_backup(served.service)
     found = lines(run(served, "doctor", "db01"))
     assert CONFIRMED in found and found.index(CONFIRMED) > found.index(
-        "db01: ok 1, warnings 0, failed 0, unknown 0."
+        "db01: ok 1, warning 0, failed 0, unknown 0."
     )
 
 

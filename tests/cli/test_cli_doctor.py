@@ -19,7 +19,7 @@ def test_the_checklist(served: Served) -> None:
     assert "! H5.2 There is room for restore points It has 16 of at most 18." in lines
     assert any(line.startswith("✗ X4.1") for line in lines)
     assert "? No answer within 20 s. (H2.13, H2.3)" in lines
-    assert lines[-1] == "Web01: ok 1, warnings 1, failed 1, unknown 2."
+    assert lines[-1] == "Web01: ok 1, warning 1, failed 1, unknown 2."
 
 
 def test_the_checklist_in_the_language_of_the_user(served: Served) -> None:
@@ -27,7 +27,9 @@ def test_the_checklist_in_the_language_of_the_user(served: Served) -> None:
     shown = CliRunner().invoke(app, words, env={"LC_ALL": "sv_SE.UTF-8"})
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "1. Den virtuella datorn" in lines
+    assert "KONTROLL GRANSKAT RESULTAT" in lines
     assert "✓ X1.1 libvirt svarar libvirt svarade inom 0.1 s." in lines
+    assert lines[-1] == "Web01: ok 1, varning 1, fel 1, okänt 2."
 
 
 def test_json_and_a_vm_that_is_well(served: Served) -> None:

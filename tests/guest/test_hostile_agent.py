@@ -16,6 +16,7 @@ from overwinter.hypervisor.connection import Hypervisor
 from overwinter.jobs import freeze_by_agent, window
 from overwinter.model.agent import DEFAULT_VERSIONS, FREEZE_COMMANDS, AgentState, judge
 from overwinter.model.errors import (
+    FreezeFailed,
     GuestAgentInconsistent,
     GuestAgentUnavailable,
     GuestCommandFailed,
@@ -243,3 +244,11 @@ def test_a_hook_that_fails_once_all_is_thawed_leaves_no_doubt(
 
     played.on_command = say
     assert thaw_confirmed(GuestAgent(hypervisor, uuid)) is confirmed
+
+
+def test_a_hook_that_fails_at_the_freeze_is_the_cause(played: HostileAgent, agent: GuestAgent) -> None:
+    refusal = b'{"error": {"class": "GenericError", "desc": "fsfreeze hook has failed with status 1"}}\n'
+    played.on_command = lambda me, _: me.send(refusal)
+    with pytest.raises(FreezeFailed) as refused:
+        agent.freeze(timeout_s=5)
+    assert refused.value.cause == "C-AGENT-ERROR"

@@ -42,13 +42,13 @@ def test_everybody_gives_up_together_and_is_served_once_it_answers(
     hung: SocketProxy, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.5)
-    told: list[str] = []
+    told: list[HypervisorUnavailable] = []
 
     def ask() -> None:
         try:
             version(hypervisor)
         except HypervisorUnavailable as error:
-            told.append(error.message)
+            told.append(error)
 
     for _ in range(2):
         threads = [threading.Thread(target=ask) for _ in range(THREADS)]
@@ -57,7 +57,8 @@ def test_everybody_gives_up_together_and_is_served_once_it_answers(
         for thread in threads:
             thread.join()
     assert len(told) == 2 * THREADS
-    assert "does not answer" in told[0]
+    assert "does not answer" in told[0].message
+    assert told[0].cause == "C-LIBVIRT-HUNG"
     attempts = [each for each in threading.enumerate() if each.name == connection.CONNECTING]
     assert len(attempts) == 1  # all wait for the same one, those who come later too
 

@@ -9,7 +9,7 @@ import pytest
 
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.extension import PACKAGE
-from overwinter.guest.freeze_session import begin_session
+from overwinter.guest.freeze_session import FreezeSession, begin_session
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.jobs import freeze_by_agent, window
 from overwinter.jobs.freezing import WindowResult
@@ -115,8 +115,47 @@ def test_a_backup_installs_the_extension_and_its_point_tells_what_stood_still(sc
 def test_an_extension_that_dies_in_the_window_leaves_a_thawed_guest_and_no_label(scene: Scene) -> None:
     result = scene.window(lambda: scene.kill(0, 1))
     assert result.consistency is Consistency.CRASH
-    assert [warning.code for warning in result.warnings] == ["UserErrorFsFreezeFailed"]
+    told = [(warning.code, warning.cause) for warning in result.warnings]
+    assert told == [("UserErrorFsFreezeFailed", "C-AGENT-ERROR")]
     scene.write()
+
+
+def test_a_freeze_that_is_refused_says_why_and_waits_for_the_post_script(scene: Scene) -> None:
+    scene.configure("true", "echo post >>/run/log; exit 4")
+    scene.sh("fsfreeze --freeze /mnt/vda")  # by another program
+    result = scene.window()
+    assert result.consistency is Consistency.CRASH
+    assert [(warning.code, warning.cause) for warning in result.warnings] == [
+        ("UserErrorFsFreezeFailed", "C-FS-FROZEN"),
+        ("Post-ScriptExecutionFailed", None),
+    ]
+    assert scene.sh("cat /run/log").split() == ["post"]
+
+
+def test_an_agent_that_fails_only_while_the_extension_begins_is_told_of(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(agent: GuestAgent) -> FreezeSession:
+        scene.guest.stop_agent()
+        try:
+            return begin_session(agent)
+        finally:
+            scene.guest.resume_agent()
+            scene.guest.wait_ready()
+
+    monkeypatch.setattr(window, "begin_session", begin)
+    result = scene.window()
+    assert result.consistency is Consistency.FILE_SYSTEM
+    assert [warning.code for warning in result.warnings] == ["GuestExtensionFailed"]
+
+
+def test_an_extension_that_cannot_start_says_so(scene: Scene) -> None:
+    scene.sh("mkdir -p /run/overwinter; mount -t tmpfs -o nr_inodes=2 tmpfs /run/overwinter")
+    result = scene.window()
+    scene.sh("umount /run/overwinter")
+    assert result.consistency is Consistency.FILE_SYSTEM, "the agent froze"
+    told = [(warning.code, warning.cause) for warning in result.warnings]
+    assert told == [("GuestExtensionFailed", "C-EXT-LOAD")]
 
 
 def test_an_agent_that_dies_in_the_window_costs_nothing_when_the_extension_held(scene: Scene) -> None:

@@ -15,6 +15,8 @@ from overwinter.cli.output import Output, table
 from overwinter.cli.repairing import fix as mend
 from overwinter.cli.session import AsJson, Directory, VaultOption, session
 from overwinter.cli.views_doctor import ExaminationView, StepView
+from overwinter.doctor.check import Status
+from overwinter.doctor.texts import Texts, texts_in
 from overwinter.model.settings import DEFAULT_DIRECTORY
 
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
@@ -47,7 +49,8 @@ def doctor(
     if bundle is not None:
         save_bundle(str(vm), bundle, directory, output)
         return
-    with session(directory, output, wanted(language)) as client:
+    spoken = wanted(language)
+    with session(directory, output, spoken) as client:
         if job is not None:
             explained = client.diagnosis(client.job(job))
             output.show(explained, *whole(explained))
@@ -56,7 +59,7 @@ def doctor(
             mend(client, client.item(str(vm), vault), output, yes=yes)
             return
         found = client.examination(str(vm))
-    output.show(found, *_checklist(found))
+    output.show(found, *_checklist(found, texts_in(spoken)))
     if found.status == "fail":
         raise typer.Exit(1)
 
@@ -70,21 +73,19 @@ def _check_usage(vm: str | None, job: str | None, *, fix: bool, bundle: Path | N
         raise typer.BadParameter("Write the bundle first, then mend.", param_hint="'--bundle'")
 
 
-def _checklist(found: ExaminationView) -> list[Table | str]:
+def _checklist(found: ExaminationView, texts: Texts) -> list[Table | str]:
     parts: list[Table | str] = []
     for step in found.steps:
-        parts += _step(step)
+        parts += _step(step, texts)
     counted = [check.status for step in found.steps for check in step.checks]
-    parts.append(
-        f"{found.vm}: ok {counted.count('pass')}, warnings {counted.count('warn')}, "
-        f"failed {counted.count('fail')}, unknown {counted.count('unknown')}."
-    )
+    counts = (f"{texts.word(status.value)} {counted.count(status.value)}" for status in Status)
+    parts.append(f"{found.vm}: {', '.join(counts)}.")
     if found.last_failure is not None:
         parts += ["", *whole(found.last_failure)]
     return parts
 
 
-def _step(step: StepView) -> list[Table | str]:
+def _step(step: StepView, texts: Texts) -> list[Table | str]:
     """A step: what was found, then together what could not be found out for the same reason."""
     rows = [
         (_SIGNS[check.status], check.id, check.title, check.reason)
@@ -98,4 +99,5 @@ def _step(step: StepView) -> list[Table | str]:
     unknown = [f"? {reason} ({', '.join(ids)})" for reason, ids in missing.items()]
     if not rows and not unknown:
         return []
-    return [step.title, table("", "CHECK", "LOOKED AT", "FOUND", rows=rows), *unknown, ""]
+    headings = (texts.word(word) for word in ("check", "looked_at", "found"))
+    return [step.title, table("", *headings, rows=rows), *unknown, ""]

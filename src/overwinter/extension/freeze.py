@@ -206,12 +206,12 @@ class FrozenSet:
         """Whether the kernel has no way to freeze that kind of file system."""
         return self._state(number) == _UNFREEZABLE
 
-    def failure(self, number: int) -> str:
-        """Why freezing failed, or empty."""
+    def failure(self, number: int) -> int:
+        """The kernel's errno of a freeze that failed, or 0."""
         if self._state(number) != _FAILED:
-            return ""
+            return 0
         at = self._at(number)
-        return os.strerror(self._shared[at + 1] + 256 * self._shared[at + 2])
+        return self._shared[at + 1] + 256 * self._shared[at + 2]
 
     def _tell(self, word: bytes) -> bool:
         """False when the child is gone."""

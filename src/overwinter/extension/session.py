@@ -157,7 +157,7 @@ class Session:
         if whole:
             journal.say("thawed", by=reason, held=thawed.held, thawed_at=time.time(), **facts)
         else:
-            journal.say("failed", message=self._failure(held, reason), **facts)
+            journal.say("failed", **self._failure(held, reason), **facts)
         log("thawed by {} after {} ms, held: {}".format(reason, facts["ms"], thawed.held))
 
     def _reason_to_thaw(self, held: FrozenSet) -> str:
@@ -209,7 +209,7 @@ class Session:
             if held.unfreezable(part.number):
                 why_not = Reason.UNFREEZABLE
             elif not held.frozen(part.number):
-                why_not, message = Reason.FAILED, held.failure(part.number)
+                why_not, message = Reason.FAILED, _words(held.failure(part.number))
         return {
             "point": (first.root + first.point)[:_MOST_CHARACTERS],
             "source": first.source[:_MOST_CHARACTERS],
@@ -218,9 +218,15 @@ class Session:
             "message": message,
         }
 
-    def _failure(self, held: FrozenSet, reason: str) -> str:
+    def _failure(self, held: FrozenSet, reason: str) -> Dict[str, Any]:
         for part in self._parts:
-            failed = held.failure(part.number) if part.number is not None else ""
+            failed = held.failure(part.number) if part.number is not None else 0
             if failed:
-                return "{} could not be frozen: {}".format(part.candidate.first.point, failed)
-        return "freezing was given up: {}".format(reason or "lost process")
+                message = "{} could not be frozen: {}".format(part.candidate.first.point, _words(failed))
+                return {"message": message, "errno": failed}
+        return {"message": "freezing was given up: {}".format(reason or "lost process")}
+
+
+def _words(number: int) -> str:
+    """What the kernel's error means; empty for 0."""
+    return os.strerror(number) if number else ""

@@ -26,6 +26,9 @@ FILE_S = 60.0
 #: Bytes per read and write of a guest file; base64 makes it a third longer on the wire.
 FILE_PIECE = 48 * 1024
 
+#: In the agent's words when its hook failed, a program of the guest that it runs at freeze and thaw.
+HOOK_FAILED = "fsfreeze hook"
+
 _POLL_SECONDS = 0.1
 
 
@@ -81,7 +84,8 @@ class GuestAgent:
                 self._call("guest-fsfreeze-freeze", timeout_s=timeout_s), "guest-fsfreeze-freeze"
             )
         except GuestCommandFailed as error:
-            raise freeze_failure(error.message)(error.message) from error
+            cause = "C-AGENT-ERROR" if HOOK_FAILED in error.message else None
+            raise freeze_failure(error.message)(error.message, cause=cause) from error
         if count == 0:
             raise FreezeFailed("the guest agent found no file system that can be frozen", cause="C-NO-FS")
         return count

@@ -137,7 +137,8 @@ class GuestExtension:
             try:
                 self._agent.write_file(f"{FOLDER}/{name}", content)
             except GuestCommandFailed as error:
-                raise ExtensionFailed(f"The extension cannot be written: {error.message}") from error
+                message = f"The extension cannot be written: {error.message}"
+                raise ExtensionFailed(message, cause="C-EXT-LOAD") from error
 
     def _exists(self, path: str) -> bool:
         try:
@@ -156,7 +157,8 @@ class GuestExtension:
 
     def _must(self, done: Completed, otherwise: str) -> None:
         if done.exit_code != 0:
-            raise ExtensionFailed(f"The extension does not work in the guest, {otherwise}: {complaint(done)}")
+            message = f"The extension does not work in the guest, {otherwise}: {complaint(done)}"
+            raise ExtensionFailed(message, cause="C-EXT-LOAD")
 
 
 def complaint(done: Completed) -> str:

@@ -34,13 +34,14 @@ class Event(StrEnum):
 class Answer:
     """One line.
 
-    ``version``, ``size`` and ``crc`` come with ``started``, ``message`` with ``failed``; ``by``, ``held``,
-    ``ms`` and the mounts with ``thawed``; the scripts with ``ready`` and ``ended``; ``pid`` is a process of
-    the session.
+    ``version``, ``size`` and ``crc`` come with ``started``; ``message`` with ``failed``, and ``errno`` when
+    the kernel refused to freeze; ``by``, ``held``, ``ms`` and the mounts with ``thawed``; the scripts with
+    ``ready`` and ``ended``; ``pid`` is a process of the session.
     """
 
     event: Event
     message: str = ""
+    errno: int = 0
     pid: int = 0
     version: str = ""
     size: int = 0
@@ -79,6 +80,7 @@ def _answer(line: bytes) -> Answer | None:
     return Answer(
         event=event,
         message=_text(said.get("message")),
+        errno=_number(said.get("errno")),
         pid=_number(said.get("pid")),
         version=_text(said.get("version")),
         size=_number(said.get("size")),

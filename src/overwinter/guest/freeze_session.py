@@ -5,6 +5,7 @@ and write in it while everything else is frozen. The file of answers is opened b
 opening of a file. An agent that was restarted meanwhile has forgotten open files: they are opened anew.
 """
 
+import errno
 import time
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +53,15 @@ _END_LIMIT_S = 20.0
 
 #: Between two looks whether the session still lives.
 _LOOK_SECONDS = 1.0
+
+#: What is behind a file system that the kernel does not freeze. EBUSY: it is frozen already (``freeze_super``
+#: of Linux); the others come from the file system or its disk.
+_KERNEL_CAUSES = {
+    errno.EBUSY: "C-FS-FROZEN",
+    errno.EIO: "C-FS-DIRTY",
+    errno.EROFS: "C-FS-DIRTY",
+    errno.EUCLEAN: "C-FS-DIRTY",
+}
 
 #: No answer, for whatever reason: the next try may have one.
 _SILENT = (GuestAgentUnavailable, GuestCommandFailed, HypervisorUnavailable, NotFound)
@@ -105,7 +115,8 @@ def _begun(agent: GuestAgent, extension: GuestExtension) -> "FreezeSession":
     name = str(uuid4())
     done = extension.run("session", name)
     if done.exit_code != 0:
-        raise ExtensionFailed(f"The extension does not start in the guest: {complaint(done)}")
+        message = f"The extension does not start in the guest: {complaint(done)}"
+        raise ExtensionFailed(message, cause="C-EXT-LOAD")
     session = FreezeSession(agent, name)
     started = session.wait_for(Event.STARTED, Event.FAILED, limit_s=10.0)
     package = extension_package()
@@ -164,7 +175,8 @@ class FreezeSession:
         if said is None:
             raise FreezeFailed(f"the guest did not say within {limit_s:.0f} s that it is frozen")
         if said.event is not Event.FROZEN:
-            raise FreezeFailed(said.message or "the guest gave up freezing")
+            cause = _KERNEL_CAUSES.get(said.errno)
+            raise FreezeFailed(said.message or "the guest gave up freezing", cause=cause)
 
     def thaw(self, limit_s: float) -> Answer | None:
         """Thaw; null when the guest did not confirm it in time."""

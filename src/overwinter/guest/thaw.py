@@ -3,7 +3,7 @@
 import time
 from uuid import UUID
 
-from overwinter.guest.agent import GuestAgent
+from overwinter.guest.agent import HOOK_FAILED, GuestAgent
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.hypervisor.inventory import power_state
 from overwinter.model.errors import (
@@ -16,9 +16,6 @@ from overwinter.model.errors import (
 from overwinter.model.vm import PowerState
 
 _POLL_SECONDS = 0.5
-
-#: In the words of an agent whose hook failed, which it runs once everything is thawed.
-_HOOK_FAILED = "fsfreeze hook"
 
 
 def is_off(hypervisor: Hypervisor, vm_uuid: UUID) -> bool:
@@ -39,7 +36,7 @@ def thaw_confirmed(agent: GuestAgent) -> bool:
         try:
             agent.thaw()
         except GuestCommandFailed as error:
-            if _HOOK_FAILED not in error.message:
+            if HOOK_FAILED not in error.message:  # the hook runs once everything is thawed
                 raise
         return not agent.frozen()
     except (GuestAgentUnavailable, GuestCommandFailed):

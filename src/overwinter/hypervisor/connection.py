@@ -121,7 +121,8 @@ class Hypervisor:
         except TimeoutError as error:
             raise HypervisorUnavailable(
                 f"libvirt at {self.uri} does not answer within {CONNECT_TIMEOUT_S:.0f} s. Its daemon may "
-                "hang: restart it; VMs go on running."
+                "hang: restart it; VMs go on running.",
+                cause="C-LIBVIRT-HUNG",
             ) from error
         except libvirt.libvirtError:
             self._settle(attempt, None)

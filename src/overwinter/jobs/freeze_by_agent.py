@@ -14,6 +14,7 @@ from overwinter.jobs.freezing import (
     FREEZE_TIMEOUT_S,
     THAW_TIMEOUT_S,
     WindowResult,
+    cause_of_early_thaw,
     crash_consistent,
     frozen,
 )
@@ -21,7 +22,6 @@ from overwinter.model.errors import (
     FreezeFailed,
     GuestAgentUnavailable,
     GuestCommandFailed,
-    HypervisorUnavailable,
     OverwinterError,
     SnapshotStatusUnknown,
 )
@@ -81,28 +81,13 @@ def run(
         f"that, or another program did), so the point is crash-consistent.{words}"
     )
     failure = freeze_failure(words)
-    cause = _cause_of_thaw(hypervisor, vm_uuid, held_s, untouched=untouched)
+    cause = cause_of_early_thaw(hypervisor, vm_uuid, held_s, untouched=untouched)
     problem = JobError(failure.code, message, cause if failure is FreezeFailed else None)
     return WindowResult(Consistency.CRASH, freeze_ms, (problem,), record)
 
 
 def _refused(error: OverwinterError) -> str:
     return f"The guest could not be frozen: {error.message}"
-
-
-def _cause_of_thaw(hypervisor: Hypervisor, vm_uuid: UUID, held_s: float, *, untouched: bool) -> str | None:
-    """What is behind a thaw that came before the order, ``held_s`` seconds after that to freeze.
-
-    Only what the host has seen itself.
-    """
-    try:
-        if is_off(hypervisor, vm_uuid):
-            return "C-VM-OFF"
-    except HypervisorUnavailable:
-        return None
-    if untouched:
-        return "C-AGENT-ERROR"  # nobody on the host thawed, and yet the agent knows of nothing frozen
-    return "C-HOST-STALLED" if held_s >= HARD_STOP_S else None
 
 
 def _thaw(agent: GuestAgent) -> tuple[int, str]:

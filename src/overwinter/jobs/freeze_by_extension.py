@@ -6,6 +6,7 @@ killed, and this one too.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 from overwinter.guest.extension_package import extension_package
@@ -19,6 +20,7 @@ from overwinter.jobs.freezing import (
     FREEZE_TIMEOUT_S,
     THAW_TIMEOUT_S,
     WindowResult,
+    cause_of_early_thaw,
     crash_consistent,
     frozen,
 )
@@ -73,28 +75,55 @@ def _run(
             session.give_up()
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
             message = f"The guest could not be frozen: {error.message}."
-            return crash_consistent(snapshot, JobError(error.code, message, error.cause))
+            result = crash_consistent(snapshot, JobError(error.code, message, error.cause))
+            return _with_scripts(result, _ended(session, check))
         faults.place("window.frozen")
         try:
             snapshot()
             faults.place("window.snapshot-taken")
         finally:
+            held_s = time.monotonic() - begun
             thawed = session.thaw(_CONFIRM_S)
             freeze_ms = round((time.monotonic() - begun) * 1000)
             if thawed is None or thawed.event is not Event.THAWED:
                 ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
         untouched = guard.release()
+    cause = None
+    if not (untouched and _thawed_by_order(thawed)):
+        cause = cause_of_early_thaw(hypervisor, vm_uuid, held_s, untouched=untouched)
+    return _judged(thawed, _ended(session, check), freeze_ms, cause, untouched=untouched)
+
+
+def _ended(session: FreezeSession, check: Callable[[], None]) -> Answer | None:
+    """What the session says when its applications go on; null when it does not, or nobody waits for it."""
     try:
-        ended = session.wait_ended(check)
+        return session.wait_ended(check)
     except JobCancelled:
-        ended = None  # the snapshot exists; the job ends at its next look
-    return _judged(thawed, ended, freeze_ms, untouched=untouched)
+        return None  # the snapshot exists; the job ends at its next look
 
 
-def _judged(thawed: Answer | None, ended: Answer | None, freeze_ms: int, *, untouched: bool) -> WindowResult:
-    """The label that the whole window earned."""
+def _with_scripts(result: WindowResult, ended: Answer | None) -> WindowResult:
+    """The result of a window without a freeze, with what went wrong with scripts."""
+    if ended is None or not ended.scripts.code:
+        return result
+    record = FreezeRecord(FreezeMethod.EXTENSION, extension_package().version, scripts=ended.scripts)
+    return replace(
+        result, warnings=(*result.warnings, JobError.of(script_error(ended.scripts))), freeze=record
+    )
+
+
+def _thawed_by_order(thawed: Answer | None) -> bool:
+    """Whether the guest says that all was frozen until it was told to thaw."""
+    return thawed is not None and thawed.event is Event.THAWED and thawed.by == _BY_ORDER and thawed.held
+
+
+def _judged(
+    thawed: Answer | None, ended: Answer | None, freeze_ms: int, cause: str | None, *, untouched: bool
+) -> WindowResult:
+    """The label that the whole window earned; ``cause`` is what is behind a thaw without an order."""
     if thawed is None or thawed.event is not Event.THAWED:
-        return _broken(freeze_ms, None, "The extension in the guest was lost while the guest was frozen")
+        what = "The extension in the guest was lost while the guest was frozen"
+        return _broken(freeze_ms, None, what, cause)
     scripts = ended.scripts if ended is not None else _UNTOLD
     record = FreezeRecord(
         method=FreezeMethod.EXTENSION,
@@ -105,9 +134,10 @@ def _judged(thawed: Answer | None, ended: Answer | None, freeze_ms: int, *, unto
         scripts=scripts,
     )
     if thawed.by != _BY_ORDER:
-        return _broken(freeze_ms, record, f"The guest thawed by itself before it was told to ({thawed.by})")
+        what = f"The guest thawed by itself before it was told to ({thawed.by})"
+        return _broken(freeze_ms, record, what, cause)
     if not (thawed.held and untouched):
-        return _broken(freeze_ms, record, "Somebody thawed the guest before it was told to")
+        return _broken(freeze_ms, record, "Somebody thawed the guest before it was told to", cause)
     label = earned(record)
     warnings: list[JobError] = []
     if scripts.code:
@@ -123,6 +153,6 @@ _UNTOLD = ScriptsRecord(
 )
 
 
-def _broken(freeze_ms: int, record: FreezeRecord | None, what: str) -> WindowResult:
-    message = f"{what}, so the point is crash-consistent."
-    return WindowResult(Consistency.CRASH, freeze_ms, (JobError(FreezeFailed.code, message),), record)
+def _broken(freeze_ms: int, record: FreezeRecord | None, what: str, cause: str | None) -> WindowResult:
+    problem = JobError(FreezeFailed.code, f"{what}, so the point is crash-consistent.", cause)
+    return WindowResult(Consistency.CRASH, freeze_ms, (problem,), record)

@@ -4,7 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
+from overwinter.guest.freeze_guard import HARD_STOP_S
+from overwinter.guest.thaw import is_off
+from overwinter.hypervisor.connection import Hypervisor
+from overwinter.model.errors import HypervisorUnavailable
 from overwinter.model.freeze import FreezeRecord
 from overwinter.model.job import JobError
 from overwinter.model.point import Consistency
@@ -59,3 +64,20 @@ def crash_consistent(snapshot: Callable[[], None], *warnings: JobError) -> Windo
     """Take the snapshot of a guest that does not stand still."""
     snapshot()
     return WindowResult(Consistency.CRASH, None, warnings)
+
+
+def cause_of_early_thaw(
+    hypervisor: Hypervisor, vm_uuid: UUID, held_s: float, *, untouched: bool
+) -> str | None:
+    """What is behind a thaw that came before the order to, ``held_s`` seconds after the order to freeze.
+
+    ``untouched``: the guard was not set off. Only what the host has seen itself counts.
+    """
+    try:
+        if is_off(hypervisor, vm_uuid):
+            return "C-VM-OFF"
+    except HypervisorUnavailable:
+        return None
+    if held_s >= HARD_STOP_S:
+        return "C-HOST-STALLED"
+    return "C-AGENT-ERROR" if untouched else None  # nobody on the host thawed

@@ -24,6 +24,7 @@ from overwinter.model.errors import (
     GuestAgentUnavailable,
     GuestCommandFailed,
     JobCancelled,
+    OverwinterError,
     ScriptFailed,
 )
 from overwinter.model.job import JobError
@@ -51,7 +52,9 @@ def run(
     except ExtensionUnavailable as error:
         return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
     except GuestAgentUnavailable as error:
-        return freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
+        result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
+        # An agent that stays silent is told of already.
+        return result if result.warnings else _without_extension(result, error)
     except FreezeFailed as error:
         # The agent would hang in the same place, and with it the only way to thaw.
         message = f"The guest was not frozen: {error.message}."
@@ -59,10 +62,14 @@ def run(
     except (ExtensionFailed, GuestCommandFailed) as error:
         log.warning("frozen by the agent, not the extension", vm=str(vm_uuid), reason=error.message)
         result = freeze_by_agent.run(hypervisor, vm_uuid, snapshot, reason=error.message)
-        return replace(
-            result, warnings=(JobError(ExtensionFailed.code, error.message, error.cause), *result.warnings)
-        )
+        return _without_extension(result, error)
     return freeze_by_extension.run(hypervisor, vm_uuid, session, snapshot, check)
+
+
+def _without_extension(result: WindowResult, error: OverwinterError) -> WindowResult:
+    """The result with the warning that the extension should have frozen the guest."""
+    warning = JobError(ExtensionFailed.code, error.message, error.cause)
+    return replace(result, warnings=(warning, *result.warnings))
 
 
 def _ready_session(agent: GuestAgent, check: Callable[[], None]) -> FreezeSession:

@@ -75,7 +75,7 @@ def _kill_agent(patient: Patient) -> None:
 
 def _stand_still(patient: Patient) -> None:
     """The host is busy for longer than the guard lets a guest be frozen."""
-    console_run(patient.guest.domain, "sync", _LIMIT_S)  # ends only when nothing is frozen any more
+    console_run(patient.guest.domain, "date >/mnt/vda/stall", _LIMIT_S)  # waits until nothing is frozen
 
 
 def _kill_extension(patient: Patient) -> None:
@@ -153,9 +153,9 @@ FAULTS = (
     ),
     Fault(
         "agent killed in the window",
-        "The agent was killed and started again while the guest was frozen.",
-        _REFUSED,
-        "C-AGENT-ERROR",
+        "The agent was killed and started again while the guest was frozen: it stays so, and can be thawed.",
+        "",
+        None,
         _healthy,
         _in_window(_kill_agent),
         repair="backup",
