@@ -8,7 +8,7 @@ PYTHON := .venv/bin/python
 
 # Every worker is a run of its own (testkit/runs.py); a module's tests stay together and share its guests.
 # Modules come in the order of their names: by the number of their tests, those with few long ones come last.
-PARALLEL := --numprocesses 2 --dist loadscope --no-loadscope-reorder
+PARALLEL := --numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 60 --durations-min 5
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
