@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testkit.disks import MIB, make_ext4
-from testkit.guest import MODULES, apt
+from testkit.guest import FAST_START, MODULES, apt
 
 FILES_DIRECTORY = Path(__file__).with_name("debian_files")
 CACHE_DIRECTORY = Path(__file__).parents[1] / ".cache" / "debian-guest"
@@ -50,7 +50,7 @@ LEFT_OUT = (
     "/usr/share/mysql-test/*",
 )
 
-KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 systemd.show_status=0"
+KERNEL_ARGUMENTS = f"console=ttyS0 quiet panic=-1 {FAST_START} net.ifnames=0 systemd.show_status=0"
 
 #: Where Debian's syslinux-common keeps the boot code of the MBR.
 MBR_CODE = Path("/usr/lib/syslinux/mbr/mbr.bin")

@@ -72,6 +72,23 @@ FAULTS = (
             f"systemctl daemon-reload; systemctl kill --signal=SEGV {_UNIT}",
             f"rm {_DROP_IN}; systemctl daemon-reload",
         ),
+        repair="agent-start",
+    ),
+    Fault(
+        "agent's service stopped",
+        "An administrator stopped the agent's service and forgot it.",
+        _SILENT,
+        _STATE,
+        _in_debian(f"systemctl stop {_UNIT}", "true"),
+        repair="agent-start",
+    ),
+    Fault(
+        "agent's service hung",
+        "The agent's process does nothing any more (SIGSTOP).",
+        _SILENT,
+        _STATE,
+        _in_debian(f"systemctl kill --signal=STOP {_UNIT}", "true"),
+        repair="agent-start",
     ),
     Fault(
         "agent configured without the freeze",
@@ -84,5 +101,6 @@ FAULTS = (
             f"rm {_OPTIONS}",
             answers=True,
         ),
+        repair="agent-options",
     ),
 )
