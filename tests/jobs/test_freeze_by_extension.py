@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from overwinter.guest import freeze_session
 from overwinter.guest.agent import GuestAgent
 from overwinter.guest.extension import PACKAGE
 from overwinter.guest.freeze_session import FreezeSession, begin_session
@@ -130,6 +131,17 @@ def test_a_freeze_that_is_refused_says_why_and_waits_for_the_post_script(scene: 
         ("Post-ScriptExecutionFailed", None),
     ]
     assert scene.sh("cat /run/log").split() == ["post"]
+
+
+def test_a_vm_that_goes_off_in_the_window_is_not_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.configure("true", "true", timeoutInSeconds=1800)
+    monkeypatch.setattr(freeze_session, "SILENCE_LIMIT_S", 2.0)
+    result = scene.window(scene.guest.destroy)
+    assert result.consistency is Consistency.CRASH
+    assert [warning.cause for warning in result.warnings] == ["C-VM-OFF"]
+    scene.guest.start()
 
 
 def test_an_agent_that_fails_only_while_the_extension_begins_is_told_of(

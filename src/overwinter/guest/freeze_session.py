@@ -51,6 +51,9 @@ _IDLE_POLL_SECONDS = 0.1
 #: The end of a session without scripts comes at once.
 _END_LIMIT_S = 20.0
 
+#: A guest that lets nobody read for so long is off, or its agent is gone: nobody waits for what it would say.
+SILENCE_LIMIT_S = 120.0
+
 #: Between two looks whether the session still lives.
 _LOOK_SECONDS = 1.0
 
@@ -212,17 +215,20 @@ class FreezeSession:
         poll_s: float = _POLL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> Answer | None:
-        """The first answer of these kinds; null when none comes in time, or none will: the session died."""
-        deadline = time.monotonic() + limit_s
-        look = time.monotonic() + _LOOK_SECONDS
+        """The first answer of these kinds; null when none comes in time, or none will: the session died, or
+        the guest is silent.
+        """
+        now = time.monotonic()
+        deadline, look, silence = now + limit_s, now + _LOOK_SECONDS, now + SILENCE_LIMIT_S
         over = False
         while True:
-            self._listen()
+            if self._listen():
+                silence = time.monotonic() + SILENCE_LIMIT_S
             for answer in answers(self._heard):
                 if answer.event in events:
                     return answer
             now = time.monotonic()
-            if over or now > deadline:
+            if over or now > min(deadline, silence):
                 return None
             check()
             if now > look:
@@ -230,19 +236,20 @@ class FreezeSession:
                 look = now + _LOOK_SECONDS
             time.sleep(poll_s)
 
-    def _listen(self) -> None:
-        """Read on."""
+    def _listen(self) -> bool:
+        """Read on; false when that does not work now."""
         if self._handle is None:
             self._handle = _try(lambda: self._agent.open_file(f"{self._directory}/answers", "r"))
             self._heard = b""
         handle = self._handle
         if handle is None:
-            return
+            return False
         piece = _try(lambda: self._agent.read_open(handle))
         if piece is None:
             self._handle = None
-            return
+            return False
         self._heard = (self._heard + piece)[:MOST_BYTES]
+        return True
 
     def _is_over(self) -> bool:
         """Whether none of the session's processes lives any more, as far as the guest tells."""
