@@ -18,6 +18,7 @@ from overwinter.model.errors import (
     VmNotInDesirableState,
 )
 from overwinter.model.names import is_overlay
+from testkit.lost_snapshot import snapshot_behind_libvirt
 from tests.hypervisor.conftest import MIB, SIZE, BareMachine, BareMaker, read_disk, small_file_system
 
 pytestmark = pytest.mark.libvirt
@@ -154,6 +155,28 @@ def test_a_crash_between_prepare_and_take_leaves_nothing_in_the_way(
     capture.prepare(plan, minimum_free=0)
     capture.take(plan)
     assert capture.was_taken(plan)
+
+
+def test_overlays_that_only_qemu_knows_are_not_removed(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan)
+    assert not capture.was_taken(plan), "libvirt does not know"
+    with pytest.raises(ChainUnexpected, match="held open by QEMU"):
+        capture.discard(plan)
+    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+    vm.domain.destroy()
+    with pytest.raises(ChainUnexpected, match="has been written to"):
+        capture.discard(plan)
+    for disk in plan.disks:  # as the error says
+        subprocess.run(["qemu-img", "commit", "-q", "-f", "qcow2", disk.overlay], check=True)
+    capture.discard(plan)
+    assert not any(Path(disk.overlay).exists() for disk in plan.disks)
+    for target in vm.disks:
+        assert read_disk(*vm.top(target)) == vm.content[target]
 
 
 def test_a_file_in_the_overlays_place_is_not_touched(

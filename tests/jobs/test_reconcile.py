@@ -1,5 +1,6 @@
 """What a crash left and no job comes back to is put right when the service starts."""
 
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs.reconcile import settle_captures
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.upkeep import Upkeep
+from overwinter.model.errors import ChainUnexpected
 from overwinter.model.job import Job, JobOperation
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
@@ -70,6 +72,23 @@ def test_an_overlay_in_use_goes_with_the_next_clean_up(station: Station, guest: 
     assert guest.chain("vda") == [overlay, guest.disks["vda"]] and not open_notes(runtime)
     point = station.backup(item)
     assert len(guest.chain("vda")) == 2 and not overlay.exists()
+    station.check_restore(point, {"vda": station.truth(guest, "vda")})
+
+
+def test_what_only_qemu_has_written_to_is_kept_and_stops_backups_until_it_is_merged(
+    station: Station, guest: TinyGuest
+) -> None:
+    runtime = station.service._runtime
+    item = station.protect(guest)
+    overlay = interrupted(runtime, guest, taken=False)
+    write_image(overlay, "qcow2", [(MIB, realistic_data(MIB, seed=2))])  # behind libvirt's back
+    settle_captures(runtime)
+    job = station.ended(station.service.backup(item, expires=None))
+    assert [error.code for error in job.errors] == [ChainUnexpected.code]
+    assert overlay.exists() and len(open_notes(runtime)) == 1
+    subprocess.run(["qemu-img", "commit", "-q", "-f", "qcow2", overlay], check=True)  # as the error says
+    point = station.backup(item)
+    assert not overlay.exists() and not open_notes(runtime)
     station.check_restore(point, {"vda": station.truth(guest, "vda")})
 
 

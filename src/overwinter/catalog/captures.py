@@ -59,6 +59,11 @@ def every(tx: Transaction) -> list[Capture]:
     return _select(tx)
 
 
+def of_machine(tx: Transaction, vm_uuid: UUID) -> list[Capture]:
+    """Those of one VM."""
+    return _select(tx, captures.c.vm_uuid == vm_uuid)
+
+
 def of_job(tx: Transaction, job_id: UUID) -> Capture | None:
     """The open capture of a job, or None."""
     found = _select(tx, captures.c.job_id == job_id)

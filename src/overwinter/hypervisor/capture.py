@@ -60,5 +60,8 @@ class Capture(Protocol):
         ...
 
     def discard(self, plan: CapturePlan) -> None:
-        """Remove what `prepare` and a failed `take` made. Raises ChainUnexpected when it is in use."""
+        """Remove what `prepare` and a failed `take` made.
+
+        Raises ChainUnexpected when it is in use, or ever was, also where the VM's definition does not say so.
+        """
         ...

@@ -21,6 +21,7 @@ from overwinter.hypervisor import chain, domain_xml
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.connection import Hypervisor, translate
 from overwinter.images.qemu_img import qemu_img
+from overwinter.images.untouched import came_into_use
 from overwinter.model.errors import (
     ChainUnexpected,
     HypervisorError,
@@ -256,6 +257,16 @@ def _images_in_use(connection: libvirt.virConnect, plan: CapturePlan) -> set[str
 
 
 def _remove(paths: Sequence[str]) -> None:
+    """Remove overlays that were never used; all of them stay when one was. Raises ChainUnexpected."""
+    for path in paths:
+        use = came_into_use(path)
+        if use is not None:
+            raise ChainUnexpected(
+                f"{path} {use}, and libvirt does not know of it: its daemon ended in the middle of a "
+                "snapshot. What the VM has written since is in that file alone. Shut the VM down from "
+                f"within; then, before it is started again, run `qemu-img commit -f qcow2 {path}`, and the "
+                "same for the VM's other disks"
+            )
     for path in paths:
         try:
             # A read-only file system refuses to remove even what is not there.

@@ -39,8 +39,15 @@ def hold_unwritten(file: int, path: str) -> None:
         raise ImageError(f"{path} is used by another program that does not share it")
 
 
-def _lock(kind: int, byte: int) -> bytes:
-    return struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0)
+def is_locked(file: int) -> bool:
+    """Whether a QEMU has the image open, for whatever it does with it. ``file`` is open for reading."""
+    answer = fcntl.fcntl(file, _F_OFD_GETLK, _lock(fcntl.F_WRLCK, _USED, _UNSHARED))
+    kind: int = struct.unpack(_FLOCK, answer)[0]
+    return kind != fcntl.F_UNLCK
+
+
+def _lock(kind: int, byte: int, length: int = 1) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, byte, length, 0)
 
 
 def _share(file: int, path: str, byte: int) -> None:

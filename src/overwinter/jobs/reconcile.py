@@ -44,12 +44,13 @@ def settle_captures(runtime: Runtime) -> None:
         left = [capture for capture in captures.every(tx) if capture.job_id not in active]
     for capture in left:
         try:
-            _settle(runtime, capture)
+            settle(runtime, capture)
         except OverwinterError as error:
             log.error("snapshot not settled", vm=capture.vm_name, code=error.code, reason=error.message)
 
 
-def _settle(runtime: Runtime, capture: Capture) -> None:
+def settle(runtime: Runtime, capture: Capture) -> None:
+    """Account for a snapshot whose job has ended. Raises ChainUnexpected when that needs a person."""
     method = OverlayCapture(runtime.hypervisor)
     plan = CapturePlan(capture.vm_uuid, capture.id, capture.disks, excluded=())
     try:

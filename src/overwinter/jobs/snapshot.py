@@ -29,6 +29,7 @@ from overwinter.jobs import faults, point_expiry, requirement, window
 from overwinter.jobs.freezing import WindowResult
 from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
 from overwinter.jobs.progress import task
+from overwinter.jobs.reconcile import settle
 from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
@@ -73,6 +74,11 @@ def take(runtime: Runtime, job_id: UUID, prepared: Prepared) -> Snapshot:
             state = read_state(runtime.hypervisor, item.vm_uuid)
             return _record(runtime, job_id, item, policy, capture, state, interrupted, prepared)
         reporter.check()
+        with runtime.catalog.transaction() as tx:
+            left = captures.of_machine(tx, item.vm_uuid)
+        for earlier in left:
+            # A VM that writes to overlays that libvirt does not know must not get more of them.
+            settle(runtime, earlier)
         machine = item.disks.applied(inventory.machine(runtime.hypervisor, item.vm_uuid))
         machine.require_readable_disks()
         plan = method.plan(machine, uuid4(), None)
