@@ -6,7 +6,8 @@ Order of writes, so that a crash between any two leaves nothing wrong:
 2. the window: freeze, snapshot, thaw
 3. one transaction: restore point and recovery point in, capture note out
 
-A crash before the snapshot of step 2 leaves a note whose overlays no domain uses: it is discarded. A crash
+Notes of earlier jobs are accounted for before step 1. A crash before the snapshot of step 2 leaves a note
+whose overlays no domain uses, and that were never in use (`images/untouched.py`): it is discarded. A crash
 after it leaves a note whose overlays the domain uses: the snapshot is real and becomes a crash-consistent
 point, because nobody can say any more whether the guest was still frozen when it was taken.
 """
