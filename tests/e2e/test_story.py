@@ -108,6 +108,7 @@ def test_a_polite_stop_is_quick_and_the_job_goes_on_afterwards(program: Program,
     wait_until(lambda: any((program.state / "vaults").glob("*/index/*")), "nothing was stored")
     assert program.stop() == 0
     program.start()
-    assert program.ended(job_id)["status"] == "Completed"
+    job = program.ended(job_id)
+    assert job["status"] == "Completed", job
     (point,) = program.do("points", guest.name)
     assert point["bytes_stored"] < 550 * MIB, "what was stored before the stop is found again"
