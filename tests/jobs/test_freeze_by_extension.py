@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from overwinter.guest.extension import PACKAGE
 from overwinter.guest.freeze_session import FreezeSession, begin_session
 from overwinter.guest.thaw import ensure_thawed
 from overwinter.jobs import freeze_by_agent, window
-from overwinter.jobs.freezing import WindowResult
+from overwinter.jobs.freezing import WindowResult, none_frozen
 from overwinter.model.default_policies import standard_content
 from overwinter.model.errors import (
     ApplicationNotAtRest,
@@ -131,6 +132,28 @@ def test_a_freeze_that_is_refused_says_why_and_waits_for_the_post_script(scene: 
         ("Post-ScriptExecutionFailed", None),
     ]
     assert scene.sh("cat /run/log").split() == ["post"]
+
+
+def test_a_post_script_after_a_refused_freeze_does_not_hold_up_the_end_of_the_service(scene: Scene) -> None:
+    scene.configure("true", "touch /run/slow; sleep 300", timeoutInSeconds=600)
+    scene.sh("rm -f /run/slow; fsfreeze --freeze /mnt/vda")
+    may_end = threading.Event()
+
+    def end() -> None:
+        with none_frozen():
+            may_end.set()
+
+    def check() -> None:
+        if scene.has("/run/slow"):
+            threading.Thread(target=end, daemon=True).start()
+            assert may_end.wait(10), "the window still counts as open"
+            raise JobCancelled("cancelled")
+
+    result = window.run(scene.hypervisor, scene.uuid, lambda: None, check)
+    assert [warning.cause for warning in result.warnings] == ["C-FS-FROZEN"]
+    assert may_end.is_set()
+    scene.sh("killall sleep")
+    wait_until(lambda: not scene.has_session(), "the session goes on", 60)
 
 
 def test_a_vm_that_goes_off_in_the_window_is_not_waited_for(

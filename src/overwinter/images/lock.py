@@ -19,6 +19,8 @@ _F_OFD_GETLK = 36
 _FLOCK = "hhqqi4x"
 _USED = 100
 _UNSHARED = 200
+#: From the first byte of the one kind to the last of the other.
+_BYTES = 200
 _CONSISTENT_READ = 0
 _WRITE = 1
 _RESIZE = 3
@@ -33,17 +35,15 @@ def hold_unwritten(file: int, path: str) -> None:
     for permission in (_WRITE, _RESIZE):
         _share(file, path, _UNSHARED + permission)
     for permission in (_WRITE, _RESIZE):
-        if _held_by_writer(file, _USED + permission):
+        if _is_held(file, _USED + permission):
             raise ImageError(f"{path} is being written to by another program; it is no frozen image")
-    if _held_by_writer(file, _UNSHARED + _CONSISTENT_READ):
+    if _is_held(file, _UNSHARED + _CONSISTENT_READ):
         raise ImageError(f"{path} is used by another program that does not share it")
 
 
 def is_locked(file: int) -> bool:
     """Whether a QEMU has the image open, for whatever it does with it. ``file`` is open for reading."""
-    answer = fcntl.fcntl(file, _F_OFD_GETLK, _lock(fcntl.F_WRLCK, _USED, _UNSHARED))
-    kind: int = struct.unpack(_FLOCK, answer)[0]
-    return kind != fcntl.F_UNLCK
+    return _is_held(file, _USED, _BYTES)
 
 
 def _lock(kind: int, byte: int, length: int = 1) -> bytes:
@@ -58,7 +58,8 @@ def _share(file: int, path: str, byte: int) -> None:
         raise ImageError(f"{path} cannot be locked against writing: {words}") from error
 
 
-def _held_by_writer(file: int, byte: int) -> bool:
-    answer = fcntl.fcntl(file, _F_OFD_GETLK, _lock(fcntl.F_WRLCK, byte))
+def _is_held(file: int, byte: int, length: int = 1) -> bool:
+    """Whether anybody else holds a lock there."""
+    answer = fcntl.fcntl(file, _F_OFD_GETLK, _lock(fcntl.F_WRLCK, byte, length))
     kind: int = struct.unpack(_FLOCK, answer)[0]
     return kind != fcntl.F_UNLCK

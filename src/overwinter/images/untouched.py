@@ -16,8 +16,8 @@ _HEADER = struct.Struct(">4s32xIQ")
 _MAGIC = b"QFI\xfb"
 _ENTRY_BYTES = 8
 
-#: Entries of the largest overlay: 64 TiB with clusters of 64 KiB.
-_MOST_ENTRIES = 1 << 17
+#: QEMU opens no image with a larger table (``QCOW_MAX_L1_SIZE`` in its ``block/qcow2.h``).
+_MOST_BYTES = 32 << 20
 
 
 def came_into_use(path: str) -> str | None:
@@ -46,4 +46,4 @@ def _has_clusters(file: int) -> bool:
     if len(head) < _HEADER.size:
         return False
     magic, entries, offset = _HEADER.unpack(head)
-    return magic == _MAGIC and any(os.pread(file, min(entries, _MOST_ENTRIES) * _ENTRY_BYTES, offset))
+    return magic == _MAGIC and any(os.pread(file, min(entries * _ENTRY_BYTES, _MOST_BYTES), offset))

@@ -67,6 +67,7 @@ def _run(
         guard = FreezeGuard.start(hypervisor.uri, vm_uuid)
     except FreezeFailed as error:
         return crash_consistent(snapshot, JobError.of(error))
+    refused: FreezeFailed | None = None
     with frozen(), guard:
         begun = time.monotonic()
         try:
@@ -74,20 +75,24 @@ def _run(
         except FreezeFailed as error:
             session.give_up()
             ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
-            message = f"The guest could not be frozen: {error.message}."
-            result = crash_consistent(snapshot, JobError(error.code, message, error.cause))
-            return _with_scripts(result, _ended(session, check))
-        faults.place("window.frozen")
-        try:
-            snapshot()
-            faults.place("window.snapshot-taken")
-        finally:
-            held_s = time.monotonic() - begun
-            thawed = session.thaw(_CONFIRM_S)
-            freeze_ms = round((time.monotonic() - begun) * 1000)
-            if thawed is None or thawed.event is not Event.THAWED:
-                ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
+            refused = error
+        else:
+            faults.place("window.frozen")
+            try:
+                snapshot()
+                faults.place("window.snapshot-taken")
+            finally:
+                held_s = time.monotonic() - begun
+                thawed = session.thaw(_CONFIRM_S)
+                freeze_ms = round((time.monotonic() - begun) * 1000)
+                if thawed is None or thawed.event is not Event.THAWED:
+                    ensure_thawed(hypervisor, vm_uuid, THAW_TIMEOUT_S)
         untouched = guard.release()
+    # From here on nobody has to wait for this guest: a script may take half an hour.
+    if refused is not None:
+        message = f"The guest could not be frozen: {refused.message}."
+        result = crash_consistent(snapshot, JobError(refused.code, message, refused.cause))
+        return _with_scripts(result, _ended(session, check))
     cause = None
     if not (untouched and _thawed_by_order(thawed)):
         cause = cause_of_early_thaw(hypervisor, vm_uuid, held_s, untouched=untouched)
