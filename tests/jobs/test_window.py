@@ -81,9 +81,8 @@ def test_a_failing_snapshot_leaves_the_guest_thawed_and_its_chain_as_it_was(scen
             overlay.rmdir()
 
     before = scene.guest.chain("vda")
-    with pytest.raises(Exception) as failure:
+    with pytest.raises(SnapshotFailed, match=r"was not taken.*cannot be read: Is a directory"):
         scene.run(snapshot)
-    assert isinstance(failure.value, SnapshotFailed) or "overlay" in str(failure.value)
     scene.assert_thawed()
     assert scene.guest.chain("vda") == before
 

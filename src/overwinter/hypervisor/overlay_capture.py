@@ -105,8 +105,14 @@ class OverlayCapture:
                 # libvirt may fail after QEMU has switched to the overlays; the definition knows.
                 if _was_taken(domain, plan):
                     return
-                _remove([disk.overlay for disk in plan.disks])
-                raise SnapshotFailed(f"the snapshot was not taken: {failure.message}") from error
+                reason = f"the snapshot was not taken: {failure.message}"
+                try:
+                    _remove([disk.overlay for disk in plan.disks])
+                except ChainUnexpected:
+                    raise
+                except (HypervisorError, ImageError) as left:
+                    reason += f"; and {left.message}"
+                raise SnapshotFailed(reason) from error
 
     def was_taken(self, plan: CapturePlan) -> bool:
         """See `Capture.was_taken`."""

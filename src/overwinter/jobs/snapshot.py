@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import structlog
+
 from overwinter.catalog import captures, collections, items, points
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
@@ -34,11 +36,13 @@ from overwinter.jobs.reconcile import settle
 from overwinter.jobs.runtime import Runtime
 from overwinter.model import names
 from overwinter.model.collection import collection_for, group_naming
-from overwinter.model.errors import FreezeFailed, OverwinterError
+from overwinter.model.errors import ChainUnexpected, FreezeFailed, OverwinterError
 from overwinter.model.job import TAKE_SNAPSHOT, JobError
 from overwinter.model.point import Consistency, RecoveryPoint, RestorePoint, RestorePointCollection
 from overwinter.model.policy import Policy
 from overwinter.model.protection import ProtectedItem
+
+log = structlog.get_logger(__name__)
 
 #: Key of a job's properties under which the restore point it made is noted.
 RESTORE_POINT = "restore_point"
@@ -133,7 +137,12 @@ def _capture(
             result = WindowResult(Consistency.CRASH, None)
     except OverwinterError as error:
         if not method.was_taken(plan):
-            _forget(runtime, method, plan)
+            try:
+                _forget(runtime, method, plan)
+            except ChainUnexpected:
+                raise
+            except OverwinterError as left:  # its note stays: `reconcile` tries again
+                log.error("traces of a failed snapshot stay", vm=capture.vm_name, reason=left.message)
             raise
         # The VM writes to the overlays: the point exists, whatever went wrong around it.
         result = WindowResult(Consistency.CRASH, None, (JobError.of(error),))

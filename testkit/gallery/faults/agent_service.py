@@ -32,6 +32,7 @@ def _in_debian(
     @contextmanager
     def inject(scene: Scene) -> Iterator[Patient]:
         patient = scene.running_debian()
+        patient.station.backup(patient.item)  # one that never answered may not be installed at all
         console_run(patient.guest.domain, do, _LIMIT_S)
         if answers:
             patient.guest.wait_ready()
