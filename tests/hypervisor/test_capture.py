@@ -4,11 +4,14 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+import libvirt
 import pytest
 
+from overwinter.hypervisor import lost_snapshot
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.connection import Hypervisor
 from overwinter.hypervisor.inventory import machine
+from overwinter.hypervisor.monitor import monitor_command
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.model.errors import (
     ChainUnexpected,
@@ -157,7 +160,7 @@ def test_a_crash_between_prepare_and_take_leaves_nothing_in_the_way(
     assert capture.was_taken(plan)
 
 
-def test_overlays_that_only_qemu_knows_are_not_removed(
+def test_a_snapshot_that_only_qemu_knows_is_taken_back(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
     vm = machines.make(("qcow2", "raw"), running=True)
@@ -165,18 +168,100 @@ def test_overlays_that_only_qemu_knows_are_not_removed(
     capture.prepare(plan, minimum_free=0)
     snapshot_behind_libvirt(vm.domain, plan)
     assert not capture.was_taken(plan), "libvirt does not know"
-    with pytest.raises(ChainUnexpected, match="held open by QEMU"):
-        capture.discard(plan)
+    for target in vm.disks:
+        vm.write(target, 2 * MIB, 64 * 1024, 0x55)
+    capture.discard(plan)
+    assert overlays_in(vm.directory) == []
+    vm.write("vda", 3 * MIB, 64 * 1024, 0x66)
+    taken = captured(hypervisor, vm)
+    assert capture.was_taken(taken), "libvirt works with the VM again"
+    vm.domain.destroy()
+    for target in vm.disks:
+        assert read_disk(*vm.top(target)) == vm.content[target]
+
+
+def test_overlays_that_qemu_has_only_opened_are_closed(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan, only_opened=True)
+    capture.discard(plan)
+    assert overlays_in(vm.directory) == []
+    captured(hypervisor, vm)
+
+
+@pytest.mark.parametrize("order", ["block-commit", "job-complete", "blockdev-del", "job-dismiss"])
+def test_taking_back_goes_on_after_a_kill(
+    hypervisor: Hypervisor,
+    capture: OverlayCapture,
+    machines: BareMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    order: str,
+) -> None:
+    """Killed right after each order it gives to QEMU."""
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan)
+    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+
+    def killed(domain: libvirt.virDomain, name: str, arguments: dict[str, object] | None = None) -> object:
+        answer = monitor_command(domain, name, arguments)
+        if name == order:
+            raise KeyboardInterrupt
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lost_snapshot, "monitor_command", killed)
+        with pytest.raises(KeyboardInterrupt):
+            capture.discard(plan)
+    vm.write("vda", 3 * MIB, 64 * 1024, 0x66)
+    capture.discard(plan)
+    assert overlays_in(vm.directory) == []
+    vm.domain.destroy()
+    for target in vm.disks:
+        assert read_disk(*vm.top(target)) == vm.content[target]
+
+
+def test_what_is_in_a_lost_overlay_of_a_vm_that_is_off_is_kept(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan)
     vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
     vm.domain.destroy()
-    with pytest.raises(ChainUnexpected, match="has been written to"):
+    with pytest.raises(ChainUnexpected, match="Before it starts again"):
         capture.discard(plan)
     for disk in plan.disks:  # as the error says
         subprocess.run(["qemu-img", "commit", "-q", "-f", "qcow2", disk.overlay], check=True)
     capture.discard(plan)
-    assert not any(Path(disk.overlay).exists() for disk in plan.disks)
+    assert overlays_in(vm.directory) == []
     for target in vm.disks:
         assert read_disk(*vm.top(target)) == vm.content[target]
+
+
+def test_nobody_is_told_to_merge_a_lost_overlay_without_which_the_vm_went_on(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    capture.prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan)
+    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+    vm.domain.destroy()
+    vm.domain.create()
+    for _state in ("running", "stopped"):
+        with pytest.raises(ChainUnexpected, match="would destroy") as refused:
+            capture.discard(plan)
+        assert "qemu-img commit" not in str(refused.value)
+        assert Path(plan.disks[0].overlay).exists()
+        if vm.domain.isActive():
+            vm.write("vdb", 3 * MIB, 64 * 1024, 0x77)
+            vm.domain.destroy()
 
 
 def test_a_file_in_the_overlays_place_is_not_touched(

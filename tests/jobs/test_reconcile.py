@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +11,6 @@ from overwinter.catalog import captures, merges, points
 from overwinter.catalog import jobs as job_table
 from overwinter.catalog.captures import Capture
 from overwinter.catalog.merges import Merge
-from overwinter.hypervisor import inventory
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs.reconcile import settle_captures
 from overwinter.jobs.runtime import Runtime
@@ -21,6 +19,7 @@ from overwinter.model.errors import ChainUnexpected
 from overwinter.model.job import Job, JobOperation
 from testkit.disks import MIB, DiskSpec, realistic_data, write_image
 from testkit.domains import TinyGuest
+from testkit.lost_snapshot import interrupted, snapshot_behind_libvirt
 from testkit.station import Station
 
 pytestmark = pytest.mark.libvirt
@@ -35,20 +34,6 @@ def guest(station: Station) -> Iterator[TinyGuest]:
     station.ground.guests.remove(made)
 
 
-def interrupted(runtime: Runtime, guest: TinyGuest, *, taken: bool) -> Path:
-    """A snapshot that died with its job, before or after it was taken; gives the overlay."""
-    method = OverlayCapture(runtime.hypervisor)
-    machine = inventory.machine(runtime.hypervisor, guest.name)
-    plan = method.plan(machine, uuid4(), None)
-    note = Capture(plan.point_id, uuid4(), machine.uuid, machine.name, datetime.now(UTC), plan.disks)
-    with runtime.catalog.transaction() as tx:
-        captures.insert(tx, note)
-    method.prepare(plan, 1)
-    if taken:
-        method.take(plan)
-    return Path(plan.disks[0].overlay)
-
-
 def open_notes(runtime: Runtime) -> list[Capture]:
     with runtime.catalog.transaction() as tx:
         return captures.every(tx)
@@ -56,7 +41,7 @@ def open_notes(runtime: Runtime) -> list[Capture]:
 
 def test_overlays_that_nobody_uses_are_removed(station: Station, guest: TinyGuest) -> None:
     runtime = station.service._runtime
-    overlay = interrupted(runtime, guest, taken=False)
+    overlay = Path(interrupted(runtime, guest.name).disks[0].overlay)
     assert overlay.exists()
     settle_captures(runtime)
     assert not overlay.exists() and not open_notes(runtime)
@@ -66,7 +51,9 @@ def test_overlays_that_nobody_uses_are_removed(station: Station, guest: TinyGues
 def test_an_overlay_in_use_goes_with_the_next_clean_up(station: Station, guest: TinyGuest) -> None:
     runtime = station.service._runtime
     item = station.protect(guest)
-    overlay = interrupted(runtime, guest, taken=True)
+    plan = interrupted(runtime, guest.name)
+    OverlayCapture(runtime.hypervisor).take(plan)
+    overlay = Path(plan.disks[0].overlay)
     write_image(overlay, "qcow2", [(MIB, realistic_data(MIB, seed=2))])
     settle_captures(runtime)
     assert guest.chain("vda") == [overlay, guest.disks["vda"]] and not open_notes(runtime)
@@ -75,12 +62,27 @@ def test_an_overlay_in_use_goes_with_the_next_clean_up(station: Station, guest: 
     station.check_restore(point, {"vda": station.truth(guest, "vda")})
 
 
-def test_what_only_qemu_has_written_to_is_kept_and_stops_backups_until_it_is_merged(
+def test_overlays_that_only_qemu_knows_are_taken_back_by_the_next_backup(station: Station) -> None:
+    runtime = station.service._runtime
+    guest = station.ground.guests.make(f"lost-{uuid4().hex[:6]}", [DiskSpec("qcow2", size=64 * MIB)])
+    item = station.protect(guest)
+    for only_opened in (True, False):
+        plan = interrupted(runtime, guest.name)
+        snapshot_behind_libvirt(guest.domain, plan, only_opened=only_opened)
+        guest.agent.check("echo lost >/mnt/vda/f; sync")
+        point = station.backup(item)
+        assert not Path(plan.disks[0].overlay).exists() and not open_notes(runtime)
+        guest.agent.check("test $(cat /mnt/vda/f) = lost")
+        station.check_restore(point, {"vda": station.truth(guest, "vda")})
+    station.ground.guests.remove(guest)
+
+
+def test_what_a_vm_that_is_off_has_in_a_lost_overlay_is_kept_and_stops_backups(
     station: Station, guest: TinyGuest
 ) -> None:
     runtime = station.service._runtime
     item = station.protect(guest)
-    overlay = interrupted(runtime, guest, taken=False)
+    overlay = Path(interrupted(runtime, guest.name).disks[0].overlay)
     write_image(overlay, "qcow2", [(MIB, realistic_data(MIB, seed=2))])  # behind libvirt's back
     settle_captures(runtime)
     job = station.ended(station.service.backup(item, expires=None))
@@ -94,7 +96,7 @@ def test_what_only_qemu_has_written_to_is_kept_and_stops_backups_until_it_is_mer
 
 def test_a_vm_that_is_no_more(station: Station, guest: TinyGuest) -> None:
     runtime = station.service._runtime
-    overlay = interrupted(runtime, guest, taken=False)
+    overlay = Path(interrupted(runtime, guest.name).disks[0].overlay)
     definition = guest.domain.XMLDesc()
     guest.domain.undefine()
     settle_captures(runtime)

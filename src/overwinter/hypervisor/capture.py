@@ -60,8 +60,10 @@ class Capture(Protocol):
         ...
 
     def discard(self, plan: CapturePlan) -> None:
-        """Remove what `prepare` and a failed `take` made.
+        """Remove what `prepare` and a failed `take` made. A running VM that went on in it all the same,
+        unknown to libvirt, is brought back first, with all that it has written (`lost_snapshot`).
 
-        Raises ChainUnexpected when it is in use, or ever was, also where the VM's definition does not say so.
+        Raises ChainUnexpected when it is in use, or was and cannot be brought back; BlockJobFailed when that
+        failed; HypervisorError, ImageError.
         """
         ...

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import libvirt
 
-from overwinter.hypervisor import chain, domain_xml
+from overwinter.hypervisor import chain, domain_xml, lost_snapshot
 from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.connection import Hypervisor, translate
 from overwinter.images.qemu_img import qemu_img
@@ -107,8 +107,8 @@ class OverlayCapture:
                     return
                 reason = f"the snapshot was not taken: {failure.message}"
                 try:
-                    _remove([disk.overlay for disk in plan.disks])
-                except ChainUnexpected:
+                    self.discard(plan)
+                except (ChainUnexpected, HypervisorUnavailable):
                     raise
                 except (HypervisorError, ImageError) as left:
                     reason += f"; and {left.message}"
@@ -122,10 +122,15 @@ class OverlayCapture:
     def discard(self, plan: CapturePlan) -> None:
         """See `Capture.discard`. Also right when the VM does not exist any more."""
         with self._hypervisor.session() as connection:
-            used = _images_in_use(connection, plan)
+            domain = _find(connection, plan)
+            used = {path for disk in plan.disks for path in _images(domain, disk.target)} if domain else ()
             for disk in plan.disks:
                 if disk.overlay in used or chain.is_named(connection, disk.overlay):
                     raise ChainUnexpected(f"{disk.overlay} belongs to a snapshot that was taken; it stays")
+            runs = domain is not None and bool(domain.isActive())
+            if runs and any(came_into_use(disk.overlay) for disk in plan.disks):
+                lost_snapshot.take_back(domain, plan)
+        lost_snapshot.require_unused(plan, runs=runs)
         _remove([disk.overlay for disk in plan.disks])
 
 
@@ -217,7 +222,7 @@ def _check_sizes(domain: libvirt.virDomain, plan: CapturePlan) -> None:
     """An overlay made for another size would cut the disk off."""
     for disk in plan.disks:
         if domain.blockInfo(disk.target)[0] != disk.size:
-            _remove([disk.overlay for disk in plan.disks])
+            _remove([each.overlay for each in plan.disks])
             raise SnapshotFailed(f"disk {disk.target} was resized while the backup was being prepared")
 
 
@@ -251,28 +256,17 @@ def _images(domain: libvirt.virDomain, target: str) -> set[str]:
     return {layer.path for layers in (current, *named) for layer in layers}
 
 
-def _images_in_use(connection: libvirt.virConnect, plan: CapturePlan) -> set[str]:
-    """All images of the plan's disks, down to the base; none when the VM does not exist."""
+def _find(connection: libvirt.virConnect, plan: CapturePlan) -> libvirt.virDomain | None:
+    """The plan's VM; None when it does not exist any more."""
     try:
-        domain = connection.lookupByUUID(plan.vm_uuid.bytes)
+        return connection.lookupByUUID(plan.vm_uuid.bytes)
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return set()
+            return None
         raise
-    return {path for disk in plan.disks for path in _images(domain, disk.target)}
 
 
 def _remove(paths: Sequence[str]) -> None:
-    """Remove overlays that were never used; all of them stay when one was. Raises ChainUnexpected."""
-    for path in paths:
-        use = came_into_use(path)
-        if use is not None:
-            raise ChainUnexpected(
-                f"{path} {use}, and libvirt does not know of it: its daemon ended in the middle of a "
-                "snapshot. What the VM has written since is in that file alone. Shut the VM down from "
-                f"within; then, before it is started again, run `qemu-img commit -f qcow2 {path}`, and the "
-                "same for the VM's other disks"
-            )
     for path in paths:
         try:
             # A read-only file system refuses to remove even what is not there.
