@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 from overwinter.guest.extension import PACKAGE
+from overwinter.hypervisor import inventory
+from overwinter.hypervisor.capture import CapturePlan
+from overwinter.hypervisor.connection import Hypervisor
+from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.model.point import Consistency
 from testkit.console import console_device, console_run_on
 from testkit.daemons import LIBVIRT_URI, LIBVIRTD
@@ -198,7 +202,8 @@ class FreezeScene:
             kill.prepare(self, instant)
         by_proxy = kill is not None and kill.by_proxy
         uri = f"{LIBVIRT_URI}?socket={self.libvirt.path}" if by_proxy else LIBVIRT_URI
-        arguments = [self.guest.domain.UUIDString(), uri, str(before_s), str(after_s)]
+        plan = self._plan()
+        arguments = [str(plan.vm_uuid), str(plan.point_id), uri, str(before_s), str(after_s)]
         service = subprocess.Popen(
             [sys.executable, "-m", "testkit.freeze_window", *arguments], stdout=subprocess.PIPE, text=True
         )
@@ -215,7 +220,19 @@ class FreezeScene:
             service.kill()
             service.wait()
         taken = self.tops() != tops
+        if not taken:
+            self._discard(plan)
         return Outcome(_label(said), taken, taken and self.all_were_frozen(), frozen)
+
+    def _plan(self) -> CapturePlan:
+        with closing(Hypervisor()) as hypervisor:
+            machine = inventory.machine(hypervisor, self.guest.name)
+            return OverlayCapture(hypervisor).plan(machine, uuid4(), None)
+
+    def _discard(self, plan: CapturePlan) -> None:
+        """What a service does with a snapshot that was not taken."""
+        with closing(Hypervisor()) as hypervisor:
+            OverlayCapture(hypervisor).discard(plan)
 
     def tops(self) -> list[Path]:
         """The files that the guest writes to now; a snapshot changes them."""

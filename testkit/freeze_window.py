@@ -1,6 +1,6 @@
 """One freeze window around a real snapshot, as a process that can be killed like a service.
 
-    python -m testkit.freeze_window VM-UUID LIBVIRT-URI SECONDS-BEFORE SECONDS-AFTER
+    python -m testkit.freeze_window VM-UUID POINT-UUID LIBVIRT-URI SECONDS-BEFORE SECONDS-AFTER
 
 The seconds make the freeze longer, before and after the snapshot. Prints the label and the overlay of the
 snapshot as JSON; ``null`` for the overlay when none was taken.
@@ -9,7 +9,7 @@ snapshot as JSON; ``null`` for the overlay when none was taken.
 import json
 import sys
 import time
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from overwinter.hypervisor import inventory
 from overwinter.hypervisor.connection import Hypervisor
@@ -21,10 +21,11 @@ _RESERVE_BYTES = 1 << 20
 
 def main(arguments: list[str]) -> int:
     """Run the window once."""
-    vm_uuid, uri, before_s, after_s = UUID(arguments[0]), arguments[1], *map(float, arguments[2:])
+    vm_uuid, point_id = map(UUID, arguments[:2])
+    uri, before_s, after_s = arguments[2], *map(float, arguments[3:])
     hypervisor = Hypervisor(uri)
     method = OverlayCapture(hypervisor)
-    plan = method.plan(inventory.machine(hypervisor, vm_uuid), uuid4(), None)
+    plan = method.plan(inventory.machine(hypervisor, vm_uuid), point_id, None)
     method.prepare(plan, _RESERVE_BYTES)
 
     def snapshot() -> None:

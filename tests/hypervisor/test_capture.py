@@ -160,16 +160,24 @@ def test_a_crash_between_prepare_and_take_leaves_nothing_in_the_way(
     assert capture.was_taken(plan)
 
 
+def lost(
+    hypervisor: Hypervisor, machines: BareMaker, *, only_opened: bool = False
+) -> tuple[BareMachine, CapturePlan]:
+    """A running VM that QEMU has put on overlays of a plan without libvirt's knowledge, and has written."""
+    vm = machines.make(("qcow2", "raw"), running=True)
+    plan = plan_for(hypervisor, vm)
+    OverlayCapture(hypervisor).prepare(plan, minimum_free=0)
+    snapshot_behind_libvirt(vm.domain, plan, only_opened=only_opened)
+    for target in vm.disks:
+        vm.write(target, 2 * MIB, 64 * 1024, 0x55)
+    return vm, plan
+
+
 def test_a_snapshot_that_only_qemu_knows_is_taken_back(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
-    vm = machines.make(("qcow2", "raw"), running=True)
-    plan = plan_for(hypervisor, vm)
-    capture.prepare(plan, minimum_free=0)
-    snapshot_behind_libvirt(vm.domain, plan)
+    vm, plan = lost(hypervisor, machines)
     assert not capture.was_taken(plan), "libvirt does not know"
-    for target in vm.disks:
-        vm.write(target, 2 * MIB, 64 * 1024, 0x55)
     capture.discard(plan)
     assert overlays_in(vm.directory) == []
     vm.write("vda", 3 * MIB, 64 * 1024, 0x66)
@@ -183,10 +191,7 @@ def test_a_snapshot_that_only_qemu_knows_is_taken_back(
 def test_overlays_that_qemu_has_only_opened_are_closed(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
-    vm = machines.make(("qcow2", "raw"), running=True)
-    plan = plan_for(hypervisor, vm)
-    capture.prepare(plan, minimum_free=0)
-    snapshot_behind_libvirt(vm.domain, plan, only_opened=True)
+    vm, plan = lost(hypervisor, machines, only_opened=True)
     capture.discard(plan)
     assert overlays_in(vm.directory) == []
     captured(hypervisor, vm)
@@ -201,11 +206,7 @@ def test_taking_back_goes_on_after_a_kill(
     order: str,
 ) -> None:
     """Killed right after each order it gives to QEMU."""
-    vm = machines.make(("qcow2", "raw"), running=True)
-    plan = plan_for(hypervisor, vm)
-    capture.prepare(plan, minimum_free=0)
-    snapshot_behind_libvirt(vm.domain, plan)
-    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+    vm, plan = lost(hypervisor, machines)
 
     def killed(domain: libvirt.virDomain, name: str, arguments: dict[str, object] | None = None) -> object:
         answer = monitor_command(domain, name, arguments)
@@ -228,11 +229,7 @@ def test_taking_back_goes_on_after_a_kill(
 def test_what_is_in_a_lost_overlay_of_a_vm_that_is_off_is_kept(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
-    vm = machines.make(("qcow2", "raw"), running=True)
-    plan = plan_for(hypervisor, vm)
-    capture.prepare(plan, minimum_free=0)
-    snapshot_behind_libvirt(vm.domain, plan)
-    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+    vm, plan = lost(hypervisor, machines)
     vm.domain.destroy()
     with pytest.raises(ChainUnexpected, match="Before it starts again"):
         capture.discard(plan)
@@ -247,11 +244,7 @@ def test_what_is_in_a_lost_overlay_of_a_vm_that_is_off_is_kept(
 def test_nobody_is_told_to_merge_a_lost_overlay_without_which_the_vm_went_on(
     hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
 ) -> None:
-    vm = machines.make(("qcow2", "raw"), running=True)
-    plan = plan_for(hypervisor, vm)
-    capture.prepare(plan, minimum_free=0)
-    snapshot_behind_libvirt(vm.domain, plan)
-    vm.write("vda", 2 * MIB, 64 * 1024, 0x55)
+    vm, plan = lost(hypervisor, machines)
     vm.domain.destroy()
     vm.domain.create()
     for _state in ("running", "stopped"):
