@@ -42,6 +42,9 @@ _CONSOLE_S = 30.0
 #: Seconds by which a freeze is made longer, at most, before and after the snapshot.
 _LONGER_S = 1.5
 
+#: What the snapshot takes, as a rule.
+_SNAPSHOT_S = 0.12
+
 _WRITER = """
 import os, sys, time
 files = [os.open(place + "/beat", os.O_WRONLY | os.O_CREAT) for place in sys.argv[1:]]
@@ -197,7 +200,7 @@ class FreezeScene:
         """One window, in which something goes wrong at a random instant."""
         before_s, after_s = rng.uniform(0, _LONGER_S), rng.uniform(0, _LONGER_S)
         tops = self.tops()
-        instant = random_instant(rng, before_s + after_s)
+        instant = random_instant(rng, before_s, after_s)
         if kill is not None:
             kill.prepare(self, instant)
         by_proxy = kill is not None and kill.by_proxy
@@ -269,11 +272,15 @@ class FreezeScene:
         return True
 
 
-def random_instant(rng: random.Random, length_s: float) -> Instant:
-    """Most are within a freeze of that length, some before it and after it."""
-    if rng.random() < 0.25:
+def random_instant(rng: random.Random, before_s: float, after_s: float) -> Instant:
+    """Half of them are within a freeze with its snapshot in the middle, a quarter before it, and a quarter in
+    the short time of the snapshot itself."""
+    kind = rng.random()
+    if kind < 0.25:
         return Instant("started", rng.uniform(0, 2))
-    return Instant("frozen", rng.uniform(0, length_s))
+    if kind < 0.5:
+        return Instant("frozen", before_s + rng.uniform(0, _SNAPSHOT_S))
+    return Instant("frozen", rng.uniform(0, before_s + after_s))
 
 
 def _wait_for(service: "subprocess.Popen[str]", instant: Instant) -> None:

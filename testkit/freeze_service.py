@@ -36,7 +36,7 @@ class KillService:
         """One backup in whose window the service dies; the next service finishes it."""
         program = scene.program
         longer_s = rng.uniform(0, _LONGER_S)
-        instant = random_instant(rng, longer_s + _REST_S)
+        instant = random_instant(rng, longer_s, _REST_S)
         if self.extension:
             scene.order(instant, _KILL_EXTENSION)
         program.start(hold_at=_FROZEN)

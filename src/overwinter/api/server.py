@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -66,9 +67,14 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address once it is bound."""
     server, listening = make_server(service, doctor, directory, host=host, port=port, now=now)
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises the signal that stopped it once more at its end; the caller shall go on from here.
-        signal.signal(stop, lambda _number, _frame: None)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn has its own while it runs. One that comes before is not lost; and at its end uvicorn raises
+        # the one that stopped it once more: the caller shall go on from here.
+        signal.signal(each, stop)
     with listening:
         ready(StateDirectory(directory).info().endpoint)
         server.run(sockets=[listening])
