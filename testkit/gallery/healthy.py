@@ -141,7 +141,7 @@ def _resumed(scene: Scene) -> Patient:
 
 def _restored(scene: Scene) -> Patient:
     """A restored copy that was taken into use."""
-    original = scene.stopped()
+    original = scene.protect(scene.make_guest(file_system=True))
     point = original.station.backup(original.item)
     name = f"{original.guest.name}-restored"
     directory = scene.directory()
