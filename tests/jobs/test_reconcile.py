@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -62,14 +62,20 @@ def test_an_overlay_in_use_goes_with_the_next_clean_up(station: Station, guest: 
     station.check_restore(point, {"vda": station.truth(guest, "vda")})
 
 
-def test_overlays_that_only_qemu_knows_are_taken_back_by_the_next_backup(station: Station) -> None:
+def test_overlays_that_only_qemu_knows_are_taken_back_within_a_minute_or_by_a_backup(
+    station: Station,
+) -> None:
     runtime = station.service._runtime
+    upkeep = Upkeep(runtime, station.service.vaults, station.service.points)
     guest = station.ground.guests.make(f"lost-{uuid4().hex[:6]}", [DiskSpec("qcow2", size=64 * MIB)])
     item = station.protect(guest)
     for only_opened in (True, False):
         plan = interrupted(runtime, guest.name)
         snapshot_behind_libvirt(guest.domain, plan, only_opened=only_opened)
         guest.agent.check("echo lost >/mnt/vda/f; sync")
+        if not only_opened:
+            upkeep.look()
+            assert not Path(plan.disks[0].overlay).exists() and not open_notes(runtime)
         point = station.backup(item)
         assert not Path(plan.disks[0].overlay).exists() and not open_notes(runtime)
         guest.agent.check("test $(cat /mnt/vda/f) = lost")
@@ -84,7 +90,10 @@ def test_what_a_vm_that_is_off_has_in_a_lost_overlay_is_kept_and_stops_backups(
     item = station.protect(guest)
     overlay = Path(interrupted(runtime, guest.name).disks[0].overlay)
     write_image(overlay, "qcow2", [(MIB, realistic_data(MIB, seed=2))])  # behind libvirt's back
-    settle_captures(runtime)
+    told: dict[UUID, str] = {}
+    settle_captures(runtime, told)
+    (reason,) = told.values()
+    assert "Before it starts again" in reason
     job = station.ended(station.service.backup(item, expires=None))
     assert [error.code for error in job.errors] == [ChainUnexpected.code]
     assert overlay.exists() and len(open_notes(runtime)) == 1

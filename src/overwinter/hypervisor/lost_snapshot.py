@@ -34,8 +34,9 @@ from overwinter.model.point import DiskCapture
 
 _log = logging.getLogger(__name__)
 
-#: Seconds for all disks of a VM. The guest has written for as long as it took to notice: seconds, as a rule.
-TIME_LIMIT_S = 1800.0
+#: Seconds to wait for all disks of a VM. The guest has written for as long as it took to notice: seconds, as
+#: a rule. QEMU goes on with what takes longer, and the next look, within a minute, waits for it again.
+TIME_LIMIT_S = 60.0
 
 _POLL_S = 0.1
 _CONCLUDED = "concluded"
@@ -45,8 +46,9 @@ _OPTIONS = "json:"
 def take_back(domain: libvirt.virDomain, plan: CapturePlan) -> None:
     """Let a running VM go on in the images below the plan's overlays, where only QEMU knows of these.
 
-    Nothing happens where it does not use them. Raises BlockJobFailed when that takes too long, or failed
-    (no space below): it goes on with the next call. Raises ChainUnexpected, HypervisorError.
+    Nothing happens where it does not use them. Raises BlockJobFailed when that takes longer than
+    `TIME_LIMIT_S`, or failed (no space below): the next call goes on with it. Raises ChainUnexpected,
+    HypervisorError.
     """
     deadline = time.monotonic() + TIME_LIMIT_S
     for disk in plan.disks:

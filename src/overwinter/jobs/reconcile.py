@@ -1,8 +1,10 @@
-"""What a crash left behind is put right before the first job runs again, and each repair is logged.
+"""What a crash left behind is put right at the service's start, and each repair is logged.
 
 Here is what no job would come back to, and a frozen guest, which cannot wait for one. Everything else is
 finished by the jobs themselves, which run again (see their modules).
 """
+
+from uuid import UUID
 
 import structlog
 
@@ -34,19 +36,24 @@ def thaw_interrupted(runtime: Runtime) -> None:
             log.error("guest could not be thawed", vm=capture.vm_name, code=error.code, reason=error.message)
 
 
-def settle_captures(runtime: Runtime) -> None:
+def settle_captures(runtime: Runtime, told: dict[UUID, str] | None = None) -> None:
     """Forget the notes of snapshots whose jobs have ended, and remove overlays that were made and not used.
 
-    An overlay that is in use is in the VM's chain, and the next clean-up merges it: no point needs it.
+    An overlay that is in use is in the VM's chain, and the next clean-up merges it: no point needs it. VMs
+    with a job under way are left to it. ``told`` keeps what could not be settled from look to look, and why,
+    so that it is logged once.
     """
+    told = {} if told is None else told
     with runtime.catalog.transaction() as tx:
-        active = {job.id for job in job_table.active(tx)}
-        left = [capture for capture in captures.every(tx) if capture.job_id not in active]
+        busy = {job.vm_uuid for job in job_table.active(tx)}
+        left = [capture for capture in captures.every(tx) if capture.vm_uuid not in busy]
     for capture in left:
         try:
             settle(runtime, capture)
         except OverwinterError as error:
-            log.error("snapshot not settled", vm=capture.vm_name, code=error.code, reason=error.message)
+            if told.get(capture.id) != error.message:
+                told[capture.id] = error.message
+                log.error("snapshot not settled", vm=capture.vm_name, code=error.code, reason=error.message)
 
 
 def settle(runtime: Runtime, capture: Capture) -> None:

@@ -1,14 +1,16 @@
 """The small loop that looks after what nobody asks for: names of VMs, expired and deleted recovery points,
-merges that were cut off.
+merges and snapshots that were cut off.
 
 It only looks (in the catalog and at libvirt's list of VMs) and starts jobs; the work is done by the job
 CleanUp of each vault that needs it, and CleanUpRestorePoints of each VM. So a point goes within a minute
-after it expired or after the backup that made it superfluous.
+after it expired or after the backup that made it superfluous. A snapshot that was cut off is settled here: a
+VM that goes on in overlays of which libvirt knows nothing must not wait for its next backup.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import structlog
 
@@ -17,6 +19,7 @@ from overwinter.catalog import jobs as job_table
 from overwinter.catalog.database import Transaction
 from overwinter.jobs import expiry, follow
 from overwinter.jobs.point_admin import RestorePointAdmin
+from overwinter.jobs.reconcile import settle_captures
 from overwinter.jobs.runtime import Runtime
 from overwinter.jobs.vault_admin import VaultAdmin
 from overwinter.model.errors import BackupOperationInProgress, OverwinterError
@@ -36,6 +39,7 @@ class Upkeep:
         self._runtime = runtime
         self._admin = admin
         self._restore_points = restore_points
+        self._unsettled: dict[UUID, str] = {}
 
     def look(self) -> None:
         """Look once. What cannot be done now is tried again at the next look."""
@@ -43,6 +47,7 @@ class Upkeep:
             follow.all_machines(self._runtime)
         except OverwinterError as error:
             log.warning("the VMs cannot be listed", code=error.code, reason=error.message)
+        settle_captures(self._runtime, self._unsettled)
         with self._runtime.catalog.transaction() as tx:
             now = self._runtime.clock()
             unfinished = self._cut_off(tx)
