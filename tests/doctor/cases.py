@@ -6,7 +6,6 @@ from uuid import UUID
 
 from overwinter.doctor.check import Status
 from overwinter.doctor.facts import Facts, Room, VaultHealth
-from overwinter.hypervisor.traces import BlockJob
 from overwinter.model.agent import AgentState, GuestSystem
 from overwinter.model.extension import Extension
 from overwinter.model.guest_extension import ExtensionStatus, ProvisioningState
@@ -17,7 +16,7 @@ from overwinter.model.policy import PolicyType
 from overwinter.model.profile import find_profile
 from overwinter.model.protection import ProtectionState, StackVersion
 from overwinter.model.schedule import HourlySchedule
-from overwinter.model.vm import EncryptedDisk, ImageLayer, PowerState, UnreadableDisk
+from overwinter.model.vm import BlockJob, EncryptedDisk, ImageLayer, PowerState, UnreadableDisk
 from tests.doctor.facts import (
     DISK,
     FIRST_RUN,

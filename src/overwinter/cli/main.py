@@ -1,5 +1,8 @@
 """The ``overwinter`` command."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from overwinter.cli import (
@@ -45,6 +48,21 @@ app.command("explain", epilog="Example: overwinter explain UserErrorRpCollection
 app.command("guest-doctor", epilog="Example: overwinter guest-doctor --output /tmp/doctor")(
     commands_guest_doctor.guest_doctor
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"overwinter {version('overwinter')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    return None
 
 
 def main() -> None:

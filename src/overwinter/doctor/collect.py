@@ -20,14 +20,13 @@ from overwinter.guest.agent import GuestAgent
 from overwinter.guest.extension import GuestExtension
 from overwinter.hypervisor import inventory, stale_job, traces
 from overwinter.hypervisor import secrets as libvirt_secrets
-from overwinter.hypervisor.traces import BlockJob
 from overwinter.jobs import guest_agents
 from overwinter.jobs.runtime import Runtime
 from overwinter.model.agent import AgentStatus, SystemFamily
 from overwinter.model.errors import NotFound, SecretUnreadable, SnapshotFailed, VaultDataCorrupt, VaultError
 from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.protection import ProtectedItem
-from overwinter.model.vm import VirtualMachine
+from overwinter.model.vm import BlockJob, VirtualMachine
 
 #: Seconds to wait for an answer of each.
 LIMITS_S = {

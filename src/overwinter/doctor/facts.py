@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from overwinter.doctor.fact import Fact
-from overwinter.hypervisor.traces import BlockJob
 from overwinter.model.agent import AgentStatus
 from overwinter.model.guest_extension import ExtensionStatus
 from overwinter.model.job import Job
@@ -14,7 +13,7 @@ from overwinter.model.point import RecoveryPoint, RestorePoint
 from overwinter.model.policy import Policy
 from overwinter.model.profile import SupportProfile
 from overwinter.model.protection import ProtectedItem, Vault
-from overwinter.model.vm import VirtualMachine
+from overwinter.model.vm import BlockJob, VirtualMachine
 
 
 @dataclass(frozen=True)

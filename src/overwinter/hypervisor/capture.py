@@ -14,6 +14,9 @@ from uuid import UUID
 from overwinter.model.point import DiskCapture
 from overwinter.model.vm import VirtualMachine
 
+#: Least free space of a file system that gets an overlay.
+OVERLAY_RESERVE_BYTES = 1 << 30
+
 
 @dataclass(frozen=True)
 class CapturePlan:

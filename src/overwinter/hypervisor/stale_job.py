@@ -8,7 +8,8 @@ from uuid import UUID
 
 from overwinter.hypervisor import blockjob
 from overwinter.hypervisor.connection import Hypervisor
-from overwinter.hypervisor.traces import BlockJob, block_jobs
+from overwinter.hypervisor.traces import block_jobs
+from overwinter.model.vm import BlockJob
 
 _POLL_SECONDS = 0.5
 

@@ -1,20 +1,10 @@
 """What others, or an interrupted job, may have left on a domain: snapshots, checkpoints, block jobs."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from overwinter.hypervisor import chain, domain_xml
 from overwinter.hypervisor.connection import Hypervisor
-
-
-@dataclass(frozen=True)
-class BlockJob:
-    """A block job on a disk, of libvirt's ``kind``; ``done`` and ``total`` are in QEMU's units."""
-
-    target: str
-    kind: int
-    done: int
-    total: int
+from overwinter.model.vm import BlockJob
 
 
 def block_jobs(hypervisor: Hypervisor, vm_uuid: UUID) -> tuple[BlockJob, ...]:

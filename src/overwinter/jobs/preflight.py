@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from overwinter.catalog import items, points, policies, vaults
 from overwinter.catalog import jobs as job_table
 from overwinter.hypervisor import secrets
+from overwinter.hypervisor.capture import OVERLAY_RESERVE_BYTES
 from overwinter.hypervisor.capture import Capture as CaptureMethod
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.jobs import disk_rules, guest_agents, locking, prune, transfer
@@ -33,9 +34,6 @@ from overwinter.model.point import Consistency
 from overwinter.model.policy import MAX_RESTORE_POINTS, Policy
 from overwinter.model.protection import ProtectedItem
 from overwinter.model.vm import PowerState, VirtualMachine
-
-#: Least free space of a file system that gets an overlay.
-OVERLAY_RESERVE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)

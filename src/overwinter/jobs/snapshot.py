@@ -24,13 +24,13 @@ from overwinter.catalog.captures import Capture
 from overwinter.catalog.database import Transaction
 from overwinter.catalog.points import MachineState
 from overwinter.hypervisor import inventory
+from overwinter.hypervisor.capture import OVERLAY_RESERVE_BYTES, CapturePlan
 from overwinter.hypervisor.capture import Capture as CaptureMethod
-from overwinter.hypervisor.capture import CapturePlan
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.hypervisor.state import VmState, read_state
 from overwinter.jobs import faults, point_expiry, requirement, window
 from overwinter.jobs.freezing import WindowResult
-from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES, Prepared, item_and_policy
+from overwinter.jobs.preflight import Prepared, item_and_policy
 from overwinter.jobs.progress import task
 from overwinter.jobs.reconcile import settle
 from overwinter.jobs.runtime import Runtime

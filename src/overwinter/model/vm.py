@@ -108,6 +108,16 @@ class UnreadableDisk:
 
 
 @dataclass(frozen=True)
+class BlockJob:
+    """A block job on a disk, of libvirt's ``kind``; ``done`` and ``total`` are in QEMU's units."""
+
+    target: str
+    kind: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class VirtualMachine:
     """One libvirt domain.
 

@@ -2,7 +2,7 @@
 
 from overwinter.doctor.check import Check, Finding, Step, failed, passed, warned
 from overwinter.doctor.facts import Facts
-from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES
+from overwinter.hypervisor.capture import OVERLAY_RESERVE_BYTES
 from overwinter.model.names import is_overlay
 from overwinter.model.point import RestorePoint
 from overwinter.model.vm import Disk

@@ -4,8 +4,8 @@ import time
 from uuid import uuid4
 
 from overwinter.hypervisor import agent_channel, inventory, power
+from overwinter.hypervisor.capture import OVERLAY_RESERVE_BYTES
 from overwinter.hypervisor.overlay_capture import OverlayCapture
-from overwinter.jobs.preflight import OVERLAY_RESERVE_BYTES
 from overwinter.jobs.repairs.repair import Case, Repair
 from overwinter.model.errors import OverlaySpaceLow
 from overwinter.model.vm import PowerState
