@@ -27,7 +27,7 @@ clean-demo: ## remove everything the demo made
 test: lint ## lint, then run the tests
 	@$(PYTHON) -m pytest $(PARALLEL) -m "not long"
 
-test-long: ## run the tests that take minutes each
+test-long: ## run the tests that take long
 	@scripts/setup test
 	@$(PYTHON) -m pytest $(PARALLEL) -m long
 

@@ -222,7 +222,7 @@ def test_points_are_copied_to_a_second_vault_and_survive_the_first(
     check_restore(elsewhere, guest.name, "latest", wanted)
 
 
-@pytest.mark.parametrize("place", ["copy.done", "repair.done"])
+@pytest.mark.parametrize("place", [pytest.param("copy.done", marks=pytest.mark.long), "repair.done"])
 def test_work_that_is_killed_is_done_again(program: Program, ground: Ground, place: str) -> None:
     guest = new_guest(ground)
     program.do("vault", "create", "main")

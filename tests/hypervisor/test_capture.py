@@ -26,7 +26,12 @@ from tests.hypervisor.conftest import MIB, SIZE, BareMachine, BareMaker, read_di
 
 pytestmark = pytest.mark.libvirt
 
-FORMATS = [("qcow2",), ("raw",), ("qcow2", "raw", "qcow2")]
+#: What mixed disks show, single ones show too.
+FORMATS = [
+    pytest.param(("qcow2",), marks=pytest.mark.long),
+    pytest.param(("raw",), marks=pytest.mark.long),
+    ("qcow2", "raw", "qcow2"),
+]
 
 
 @pytest.fixture

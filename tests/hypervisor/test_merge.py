@@ -24,7 +24,12 @@ from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, loop_device, 
 pytestmark = pytest.mark.libvirt
 
 LIMITS = MergeLimits(timeout_s=60)
-FORMATS = [("qcow2",), ("raw",), ("qcow2", "raw", "qcow2")]
+#: What mixed disks show, single ones show too.
+FORMATS = [
+    pytest.param(("qcow2",), marks=pytest.mark.long),
+    pytest.param(("raw",), marks=pytest.mark.long),
+    ("qcow2", "raw", "qcow2"),
+]
 RUNNING = pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 
 
@@ -238,7 +243,14 @@ else:
 """
 
 
-@pytest.mark.parametrize("what", ["merge the active layer", "merge a middle layer", "flatten"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "merge the active layer",
+        pytest.param("merge a middle layer", marks=pytest.mark.long),
+        pytest.param("flatten", marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_process_is_followed_by_one_that_adopts_its_job(
     hypervisor: Hypervisor, machines: BareMaker, what: str
 ) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.libvirt
 SIZE = 64 * MIB
 
 
-@pytest.fixture(params=["qcow2", "raw"])
+@pytest.fixture(params=["qcow2", pytest.param("raw", marks=pytest.mark.long)])
 def prepared(request: pytest.FixtureRequest, station: Station) -> tuple[TinyGuest, ProtectedItem]:
     """A stopped guest with two backups: the chain has the original and two overlays."""
     spec = DiskSpec(format=request.param, size=SIZE, file_system=False)

@@ -266,6 +266,7 @@ def test_a_missing_script_fails_a_job_that_must_not_go_on_without(scene: Scene) 
     assert job.errors[0].code == PreScriptNotFound.code
 
 
+@pytest.mark.long
 def test_a_policy_may_require_applications_at_rest(scene: Scene) -> None:
     station = scene.station
     content = standard_content(required_consistency=Consistency.APPLICATION)

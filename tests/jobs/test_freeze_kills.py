@@ -50,7 +50,7 @@ def test_the_judge_tells_a_guest_that_stays_frozen_from_one_whose_freeze_came_la
     "kill",
     [
         KillProcesses("service and extension", extension=(0, 1), service=True),
-        BreakSocket(),
+        pytest.param(BreakSocket(), marks=pytest.mark.long),
     ],
     ids=lambda kill: kill.name,
 )
@@ -62,6 +62,7 @@ def test_ten_seconds_after_a_kill_nobody_is_frozen_and_no_label_is_wrong(
     assert not outcome.is_wrong
 
 
+@pytest.mark.long
 def test_a_service_that_died_in_the_window_claims_nothing_that_the_images_deny(scene: FreezeScene) -> None:
     outcome = KillService("overwinter serve").window(scene, random.Random(1))
     assert outcome.taken

@@ -20,6 +20,7 @@ RUNNING = [("qcow2",), ("raw",), ("qcow2", "raw", "qcow2")]
 STOPPED = [*RUNNING, ("qcow2", "qcow2", "qcow2"), ("raw", "raw", "raw")]
 #: What mixed disks of a running guest and single ones of a stopped guest show too.
 LONG = {
+    (("qcow2", "raw", "qcow2"), False),
     (("qcow2",), True),
     (("raw",), True),
     (("qcow2", "qcow2", "qcow2"), False),

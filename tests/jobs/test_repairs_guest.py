@@ -82,7 +82,7 @@ def repairs_of(job: Job) -> dict[str, object]:
     return {row["repair"]: row["failure"] for row in rows}
 
 
-@pytest.mark.parametrize("how", ["stopped", "hung"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("hung", marks=pytest.mark.long)])
 def test_an_agent_that_is_away_is_started(
     station: Station, guest: TinyGuest, item: ProtectedItem, how: str
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_restored_vm_is_a_new_one_that_runs_beside_the_original(station: Stati
     assert not set(copy.disks.values()) & set(guest.disks.values())
 
 
+@pytest.mark.long
 def test_every_flipped_byte_is_noticed_and_never_restored(station: Station) -> None:
     """One byte in each object of the vault that the restore reads, one after the other."""
     guest = stopped_guest(station, "raw")

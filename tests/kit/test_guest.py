@@ -86,7 +86,7 @@ def test_guest_without_agent_channel_gets_ready(guests: GuestMaker) -> None:
     guests.remove(guest)
 
 
-@pytest.mark.parametrize("image_format", ["qcow2", "raw"])
+@pytest.mark.parametrize("image_format", ["qcow2", pytest.param("raw", marks=pytest.mark.long)])
 def test_data_written_outside_is_what_the_guest_reads(
     guests: GuestMaker, image_format: str, image_directory: Path
 ) -> None:
@@ -108,6 +108,7 @@ def test_content_of_a_directory_goes_into_the_file_system(guests: GuestMaker, tm
 
 
 @pytest.mark.parametrize("image_format", ["qcow2", "raw"])
+@pytest.mark.long
 def test_guest_boots_from_its_own_disk(guests: GuestMaker, image_format: str) -> None:
     guest = guests.make(f"own-{image_format}", [BootDiskSpec(image_format, data_size=16 * MIB)])
     assert guest.agent.check("cut -d' ' -f1 /proc/cmdline") == "BOOT_IMAGE=vmlinuz\n"

@@ -20,6 +20,7 @@ def subject() -> Iterator[Subject]:
         yield small_vault(1)
 
 
+@pytest.mark.long
 def test_every_flipped_byte_is_noticed(subject: Subject) -> None:
     """By who reads points, or by who needs the byte: for a new index, or to collect or delete."""
     noticed = Counter(Examiner(subject).flips(0x10))

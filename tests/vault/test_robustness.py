@@ -43,6 +43,7 @@ class TestSeeds:
         work(1)
 
 
+@pytest.mark.long
 class TestMoreSeeds:
     """A class of its own: the two run on two processors."""
 
@@ -50,6 +51,7 @@ class TestMoreSeeds:
         work(1001)
 
 
+@pytest.mark.long
 def test_the_shortest_torture() -> None:
     tally = json.loads(run("torture_vault", "--short"))
     assert [*tally] == [
