@@ -72,6 +72,28 @@ def test_the_extension_freezes_every_file_system_and_the_restored_vm_has_all_tha
     restored.destroy()
 
 
+def test_an_agent_that_nothing_starts_at_boot_is_enabled_when_asked(ground: Ground, station: Station) -> None:
+    """With a unit like that of distributions that do not leave its start to the device alone."""
+    guest = make_debian_guest(ground, "disabled")
+    item = station.protect(guest)
+    assert station.service.plan_repairs(item) == [], "Debian's own unit is started by the device"
+    unit = "/etc/systemd/system/qemu-guest-agent.service"
+    guest.agent.check(
+        f"cp /lib/systemd/system/qemu-guest-agent.service {unit}; "
+        f"printf '[Install]\\nWantedBy=multi-user.target\\n' >>{unit}; systemctl daemon-reload",
+        limit=60,
+    )
+    (finding,) = station.service.plan_repairs(item)
+    assert (
+        finding.repair == "agent-autostart" and "qemu-guest-agent.service is not enabled" in finding.finding
+    )
+    job = station.completed(station.service.repair(item))
+    assert job.report is not None and [row["failure"] for row in job.report["repairs"]] == [None]
+    assert guest.agent.check("systemctl is-enabled qemu-guest-agent", limit=60).strip() == "enabled"
+    assert station.service.plan_repairs(item) == []
+    guest.destroy()
+
+
 def test_a_guest_that_boots_by_uefi_comes_back_bootable(ground: Ground, station: Station) -> None:
     guest = make_debian_guest(ground, "uefi", firmware=Firmware.UEFI)
     guest.agent.check("[ -d /sys/firmware/efi ] && echo here >/here")
