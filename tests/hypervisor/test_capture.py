@@ -14,6 +14,7 @@ from overwinter.hypervisor.inventory import machine
 from overwinter.hypervisor.monitor import monitor_command
 from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.model.errors import (
+    BlockJobFailed,
     ChainUnexpected,
     NotFound,
     OverlaySpaceLow,
@@ -22,7 +23,7 @@ from overwinter.model.errors import (
 )
 from overwinter.model.names import is_overlay
 from testkit.lost_snapshot import snapshot_behind_libvirt
-from tests.hypervisor.conftest import MIB, SIZE, BareMachine, BareMaker, read_disk, small_file_system
+from tests.hypervisor.conftest import MIB, SIZE, BareMachine, BareMaker, moved, read_disk, small_file_system
 
 pytestmark = pytest.mark.libvirt
 
@@ -229,6 +230,54 @@ def test_taking_back_goes_on_after_a_kill(
     vm.domain.destroy()
     for target in vm.disks:
         assert read_disk(*vm.top(target)) == vm.content[target]
+
+
+def test_a_commit_back_that_somebody_cancels_is_begun_again(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU calls a commit that was cancelled when it was ready a success."""
+    vm, plan = lost(hypervisor, machines)
+
+    def cancelling(
+        domain: libvirt.virDomain, name: str, arguments: dict[str, object] | None = None
+    ) -> object:
+        if name != "job-complete":
+            return monitor_command(domain, name, arguments)
+        assert arguments is not None
+        return monitor_command(domain, "block-job-cancel", {"device": arguments["id"]})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lost_snapshot, "monitor_command", cancelling)
+        with pytest.raises(BlockJobFailed, match="cancelled"):
+            capture.discard(plan)
+    assert Path(plan.disks[0].overlay).exists()
+    vm.write("vda", 3 * MIB, 64 * 1024, 0x66)
+    capture.discard(plan)
+    assert overlays_in(vm.directory) == []
+    vm.domain.destroy()
+    for target in vm.disks:
+        assert read_disk(*vm.top(target)) == vm.content[target]
+
+
+def test_an_original_without_space_keeps_the_vm_on_its_lost_overlay(
+    hypervisor: Hypervisor, capture: OverlayCapture, machines: BareMaker
+) -> None:
+    vm = machines.make(("raw",), running=False)
+    with small_file_system(vm.directory / "small", kib=2048) as full:
+        moved(vm, full)
+        vm.domain.create()
+        plan = plan_for(hypervisor, vm, vm.directory)
+        capture.prepare(plan, minimum_free=0)
+        snapshot_behind_libvirt(vm.domain, plan)
+        vm.write("vda", 4 * MIB, 6 * MIB, 0x55)
+        with pytest.raises(BlockJobFailed, match="No space"):
+            capture.discard(plan)
+        assert Path(plan.disks[0].overlay).exists()
+        subprocess.run(["mount", "-o", "remount,size=20m", full], check=True)
+        capture.discard(plan)
+        assert overlays_in(vm.directory) == []
+        vm.domain.destroy()
+        assert read_disk(*vm.top("vda")) == vm.content["vda"]
 
 
 def test_what_is_in_a_lost_overlay_of_a_vm_that_is_off_is_kept(

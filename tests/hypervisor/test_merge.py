@@ -19,7 +19,15 @@ from overwinter.hypervisor.overlay_capture import OverlayCapture
 from overwinter.model.errors import BlockJobFailed, ChainUnexpected, JobCancelled
 from overwinter.model.names import is_overlay
 from testkit.waiting import wait_until
-from tests.hypervisor.conftest import MIB, BareMachine, BareMaker, loop_device, read_disk, small_file_system
+from tests.hypervisor.conftest import (
+    MIB,
+    BareMachine,
+    BareMaker,
+    loop_device,
+    moved,
+    read_disk,
+    small_file_system,
+)
 
 pytestmark = pytest.mark.libvirt
 
@@ -213,15 +221,13 @@ def test_an_original_without_space_fails_the_merge_and_nothing_else(
 ) -> None:
     vm = machines.make(("raw",), running=False)
     with small_file_system(vm.directory / "small", kib=2048) as small:
-        moved = small / "disk.raw"
-        subprocess.run(["cp", "--sparse=always", vm.disks["vda"][0], moved], check=True)
-        vm.domain.connect().defineXML(vm.domain.XMLDesc(2).replace(original(vm), str(moved)))
+        full = moved(vm, small)
         vm.domain.create()
         overlay = point(hypervisor, vm, vm.directory)["vda"]
         vm.write("vda", 4 * MIB, 6 * MIB, 0x55)
         with pytest.raises(BlockJobFailed):
             merge_lowest(hypervisor, vm.uuid, "vda", overlay, LIMITS)
-        assert chain(hypervisor, vm) == [overlay, str(moved)]
+        assert chain(hypervisor, vm) == [overlay, full]
         vm.write("vda", 12 * MIB, 4096, 0x44)
         assert read_disk(*vm.top("vda")) == vm.content["vda"]
         vm.domain.destroy()

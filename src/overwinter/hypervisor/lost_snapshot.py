@@ -116,8 +116,9 @@ def _is_of(name: str, path: str) -> bool:
     """
     if not name.startswith(_OPTIONS):
         return name == path
-    file = json.loads(name.removeprefix(_OPTIONS)).get("file", {})
-    return isinstance(file, dict) and file.get("filename") == path
+    options = json.loads(name.removeprefix(_OPTIONS))
+    file = options.get("file")
+    return path in (options.get("filename"), file.get("filename") if isinstance(file, dict) else None)
 
 
 def _node(domain: libvirt.virDomain, path: str, image_format: str) -> str:
@@ -154,11 +155,12 @@ def _commit(domain: libvirt.virDomain, disk: DiskCapture, name: str, deadline: f
         time.sleep(_POLL_S)
     if job is None:
         raise BlockJobFailed(f"somebody else ended the commit of {disk.overlay}; it is looked at again")
-    if "error" in job:
+    if "error" in job or _is_written(domain, disk):
         monitor_command(domain, "job-dismiss", {"id": name})
         raise BlockJobFailed(
-            f"{disk.overlay}, an overlay that libvirt does not know, cannot be merged into {disk.chain[0]}: "
-            f"{job['error']}. Do not stop the VM before that is mended: it would start without what it wrote"
+            f"{disk.overlay}, an overlay that libvirt does not know, was not merged into {disk.chain[0]}: "
+            f"{job.get('error', 'somebody cancelled it')}. It is tried again. Do not stop the VM before: it "
+            "would start without what it wrote"
         )
 
 
