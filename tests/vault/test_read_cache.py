@@ -177,6 +177,33 @@ def test_the_bound_holds_for_threads_at_once(tmp_path: Path) -> None:
         assert 0 < occupied(tmp_path) <= MIB
 
 
+class SlowCache(ReadCache):
+    """Everybody who writes waits for the others to have begun."""
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        super().__init__(directory, limit)
+        self.writing: list[Path] = []
+        self.go_on = threading.Event()
+
+    def _write(self, path: Path, *parts: bytes) -> None:
+        self.writing.append(path)
+        assert self.go_on.wait(60)
+        super()._write(path, *parts)
+
+
+def test_more_threads_than_there_is_room_for(tmp_path: Path) -> None:
+    cache = SlowCache(tmp_path, MIB)
+    with ThreadPoolExecutor(8) as pool:
+        puts = [pool.submit(cache.put, str(number), noise(number, 250_000)) for number in range(8)]
+        try:
+            wait_until(
+                lambda: len(cache.writing) + sum(put.done() for put in puts) == 8, "somebody hangs", 60
+            )
+        finally:
+            cache.go_on.set()
+    assert len(cache.writing) == len(list(files(tmp_path))) == 4, "the others are not kept"
+
+
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     cache = ReadCache(tmp_path, 160 * KIB)
 

@@ -8,8 +8,8 @@ with it counts as not cached.
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from stat import S_ISREG
 
@@ -72,8 +72,13 @@ class ReadCache:
         if size > self._limit // 4:
             return
         try:
-            with self._room(size):
+            if not self._reserve(size):
+                return
+            try:
                 self._write(self._path(key), _digest(key, data), data)
+            finally:
+                with self._lock:
+                    self._under_way -= size
         except OSError as error:
             self._complain(error)
 
@@ -101,23 +106,22 @@ class ReadCache:
         finally:
             temporary.unlink(missing_ok=True)
 
-    @contextmanager
-    def _room(self, size: int) -> Iterator[None]:
-        """Room for ``size`` bytes; looks at the whole directory once per sixteenth of the limit."""
+    def _reserve(self, size: int) -> bool:
+        """Whether there is room for ``size`` bytes, which are under way then; looks at the whole directory
+        once per sixteenth of the limit. There is none where other threads are just filling it."""
         with self._lock:
             if size > self._budget:
+                budget = max(size, self._limit // 16)
+                left = self._limit - budget - self._under_way
+                if left < 0:
+                    return False
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._directory.chmod(0o700)
-                budget = max(size, self._limit // 16)
-                self._trim(self._limit - budget - self._under_way)
+                self._trim(left)
                 self._budget = budget
             self._budget -= size
             self._under_way += size
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= size
+            return True
 
     def _trim(self, limit: int) -> None:
         """Remove the least recently used files until ``limit`` bytes are left."""
